@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFS_BASE_CLOCK_H
+#define SFS_BASE_CLOCK_H
+
+#include "shardyfs/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* CLOCK_MONOTONIC in milliseconds: the scale of every deadline. */
+int64_t sfs_clock_ms(void);
+
+/* CLOCK_REALTIME in nanoseconds since the epoch. */
+int64_t sfs_clock_wall_ns(void);
+
+enum { SFS_TIME_BYTES = 32 };
+
+/*
+ * UTC as the snapshot format writes it, "2026-11-20T12:00:00.123456Z":
+ * always six fraction digits.
+ */
+void sfs_time_format(int64_t wall_ns, char out[SFS_TIME_BYTES]);
+
+/*
+ * Reads ISO 8601: "T" or space, up to nine fraction digits or none, and "Z"
+ * or an offset "+HH:MM". False if it is anything else.
+ */
+bool sfs_time_parse(const char *text, size_t len,
+                    int64_t *wall_ns_out) SFS_NODISCARD;
+
+#endif

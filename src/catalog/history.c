@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * History: the manifests in the store, without those that no publisher ever
+ * finished. A manifest is written before the pointer is swapped; when the
+ * publisher dies or loses in between, it stays, and must neither be shown
+ * nor be fallen back to. Its run record tells; the chain of parents from the
+ * current manifest overrules it, for a swap may have succeeded just before
+ * the publisher died.
+ */
+#include "catalog/history.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "format/manifest.h"
+#include "format/runrecord.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARENTS_MAX = 1000 };
+
+struct id_list {
+	struct sfs_snapshot_id *ids;
+	size_t count;
+	size_t cap;
+	bool failed;
+};
+
+static bool add_manifest(void *arg, const struct sfs_list_entry *entry)
+{
+	struct id_list *list = arg;
+	struct sfs_snapshot_id *grown;
+	struct sfs_snapshot_id id;
+
+	if (!entry->is_prefix ||
+	    !sfs_snapshot_id_from_manifest_key(entry->key, &id))
+		return true;
+	if (list->count == list->cap) {
+		list->cap = list->cap > 0 ? list->cap * 2 : 16;
+		grown = sfs_realloc_array(list->ids, list->cap,
+		                          sizeof(*list->ids));
+		if (grown == NULL) {
+			list->failed = true;
+			return false;
+		}
+		list->ids = grown;
+	}
+	list->ids[list->count++] = id;
+	return true;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	return sfs_snapshot_id_compare(a, b);
+}
+
+void sfs_history_release(struct sfs_history *h)
+{
+	sfs_free(h->ids);
+	*h = (struct sfs_history){ 0 };
+}
+
+enum sfs_rc sfs_history_read(struct sfs_store *store, struct sfs_history *out,
+                             const struct sfs_call *call, struct sfs_err *err)
+{
+	struct id_list list = { 0 };
+	enum sfs_rc rc;
+
+	rc = store->ops->list(store, SFS_MANIFESTS_PREFIX, '/', NULL,
+	                      add_manifest, &list, call, err);
+	if (rc == SFS_OK && list.failed)
+		rc = sfs_err_set(err, SFS_E_NO_MEMORY,
+		                 "history: out of memory");
+	if (rc != SFS_OK) {
+		sfs_free(list.ids);
+		return rc;
+	}
+	if (list.count > 0)
+		qsort(list.ids, list.count, sizeof(*list.ids), newest_first);
+	out->ids = list.ids;
+	out->count = list.count;
+	return SFS_OK;
+}
+
+/* Marks by position in a history: not finished as far as its record says. */
+struct suspects {
+	const struct sfs_history *history;
+	struct sfs_store *store;
+	const struct sfs_call *call;
+	char **record_keys; /* per history position; NULL: no record */
+	bool *is_suspect;
+	size_t count;
+	bool failed;
+};
+
+/* "<runs>/<ts>_run_id=<run>_<uuidhex>/" -> <run>, borrowed */
+static bool record_run_id(const char *key, const char **run, size_t *len)
+{
+	const char *begin = strstr(key, "_run_id=");
+	const char *end;
+
+	if (begin == NULL)
+		return false;
+	begin += strlen("_run_id=");
+	end = strrchr(begin, '_');
+	if (end == NULL)
+		return false;
+	*run = begin;
+	*len = (size_t)(end - begin);
+	return true;
+}
+
+static bool note_record(void *arg, const struct sfs_list_entry *entry)
+{
+	struct suspects *s = arg;
+	const struct sfs_history *h = s->history;
+	const char *run;
+	size_t len;
+
+	if (!entry->is_prefix || !record_run_id(entry->key, &run, &len))
+		return true;
+	for (size_t i = 0; i < h->count; i++) {
+		if (strlen(h->ids[i].run_id) != len ||
+		    memcmp(h->ids[i].run_id, run, len) != 0)
+			continue;
+		sfs_free(s->record_keys[i]);
+		s->record_keys[i] = sfs_strdup(entry->key);
+		if (s->record_keys[i] == NULL) {
+			s->failed = true;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* A record that is missing or unreadable does not hide its snapshot. */
+static enum sfs_rc read_record(struct suspects *s, size_t i,
+                               struct sfs_err *err)
+{
+	char key[SFS_STORE_KEY_MAX];
+	struct sfs_run_record record;
+	char *data = NULL;
+	size_t len = 0;
+	enum sfs_rc rc;
+	int n;
+
+	n = snprintf(key, sizeof(key), "%srun.yaml", s->record_keys[i]);
+	if (n < 0 || (size_t)n >= sizeof(key))
+		return SFS_OK;
+	rc = sfs_store_get(s->store, key, SFS_RUN_RECORD_MAX_BYTES, &data, &len,
+	                   NULL, s->call, err);
+	if (rc == SFS_E_NOT_FOUND || rc == SFS_E_TOO_BIG)
+		return SFS_OK;
+	if (rc != SFS_OK)
+		return rc;
+	rc = sfs_run_record_parse(data, len, &record, err);
+	sfs_free(data);
+	if (rc == SFS_E_NO_MEMORY)
+		return rc;
+	if (rc == SFS_OK && record.status != SFS_RUN_SUCCEEDED) {
+		s->is_suspect[i] = true;
+		s->count++;
+	}
+	return SFS_OK;
+}
+
+static enum sfs_rc find_suspects(struct suspects *s, const char *run_prefix,
+                                 struct sfs_err *err)
+{
+	char prefix[SFS_STORE_KEY_MAX];
+	enum sfs_rc rc;
+
+	(void)snprintf(prefix, sizeof(prefix), "%s/", run_prefix);
+	rc = s->store->ops->list(s->store, prefix, '/', NULL, note_record, s,
+	                         s->call, err);
+	if (rc == SFS_OK && s->failed)
+		rc = sfs_err_set(err, SFS_E_NO_MEMORY,
+		                 "history: out of memory");
+	for (size_t i = 0; rc == SFS_OK && i < s->history->count; i++) {
+		if (s->record_keys[i] != NULL)
+			rc = read_record(s, i, err);
+	}
+	return rc;
+}
+
+/* custom.shardyfs.parent; "" if there is none. */
+static enum sfs_rc parent_of(const struct sfs_manifest *m,
+                             char out[SFS_RUN_ID_BYTES], struct sfs_err *err)
+{
+	struct sfs_json_reader r;
+	struct sfs_json_token t;
+	bool in_ours = false;
+	bool is_parent = false;
+	int depth = 0;
+	enum sfs_rc rc;
+
+	out[0] = '\0';
+	sfs_json_reader_init(&r, m->custom, strlen(m->custom));
+	while ((rc = sfs_json_next(&r, &t, err)) == SFS_OK &&
+	       t.type != SFS_JSON_END) {
+		if (t.type == SFS_JSON_STRING && is_parent &&
+		    sfs_run_id_is_valid(t.text, t.len))
+			memcpy(out, t.text, t.len + 1);
+		is_parent = false;
+		if (t.type == SFS_JSON_OBJECT_BEGIN ||
+		    t.type == SFS_JSON_ARRAY_BEGIN)
+			depth++;
+		if (t.type == SFS_JSON_OBJECT_END ||
+		    t.type == SFS_JSON_ARRAY_END)
+			depth--;
+		if (t.type == SFS_JSON_KEY && depth == 1)
+			in_ours = strcmp(t.text, "shardyfs") == 0;
+		if (t.type == SFS_JSON_KEY && depth == 2)
+			is_parent = in_ours && strcmp(t.text, "parent") == 0;
+	}
+	sfs_json_reader_release(&r);
+	return rc;
+}
+
+/* Clears the suspicion of one run; answers its position, or count. */
+static size_t clear_run(struct suspects *s, const char *run_id)
+{
+	size_t i;
+
+	for (i = 0; i < s->history->count; i++) {
+		if (strcmp(s->history->ids[i].run_id, run_id) == 0)
+			break;
+	}
+	if (i < s->history->count && s->is_suspect[i]) {
+		s->is_suspect[i] = false;
+		s->count--;
+	}
+	return i;
+}
+
+/* Walks from the current manifest to its parents while suspects remain. */
+static enum sfs_rc clear_ancestors(struct suspects *s,
+                                   struct sfs_catalog *catalog,
+                                   struct sfs_err *err)
+{
+	struct sfs_pointer pointer = { 0 };
+	char run_id[SFS_RUN_ID_BYTES];
+	struct sfs_manifest *m;
+	enum sfs_rc rc;
+	size_t at;
+
+	rc = catalog->ops->current(catalog, &pointer, s->call, err);
+	if (rc == SFS_E_NOT_FOUND || rc == SFS_E_CORRUPT ||
+	    rc == SFS_E_UNSUPPORTED)
+		return SFS_OK;
+	if (rc != SFS_OK)
+		return rc;
+	memcpy(run_id, pointer.current->run_id, sizeof(run_id));
+	sfs_pointer_release(&pointer);
+
+	for (int n = 0; run_id[0] != '\0' && n < PARENTS_MAX; n++) {
+		at = clear_run(s, run_id);
+		if (at == s->history->count || s->count == 0)
+			return SFS_OK;
+		rc = catalog->ops->load(catalog, &s->history->ids[at], &m,
+		                        s->call, err);
+		if (rc == SFS_E_NOT_FOUND || rc == SFS_E_CORRUPT ||
+		    rc == SFS_E_UNSUPPORTED)
+			return SFS_OK;
+		if (rc != SFS_OK)
+			return rc;
+		rc = parent_of(m, run_id, err);
+		sfs_manifest_free(m);
+		if (rc != SFS_OK)
+			return rc;
+	}
+	return SFS_OK;
+}
+
+static void remove_suspects(struct sfs_history *h, const bool *is_suspect)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->count; i++) {
+		if (!is_suspect[i])
+			h->ids[kept++] = h->ids[i];
+	}
+	h->count = kept;
+}
+
+enum sfs_rc
+sfs_history_drop_unpublished(struct sfs_history *h, struct sfs_catalog *catalog,
+                             struct sfs_store *store, const char *run_prefix,
+                             const struct sfs_call *call, struct sfs_err *err)
+{
+	struct suspects s = { .history = h, .store = store, .call = call };
+	size_t total = h->count;
+	enum sfs_rc rc = SFS_OK;
+
+	s.record_keys = sfs_calloc(total, sizeof(*s.record_keys));
+	s.is_suspect = sfs_calloc(total, sizeof(*s.is_suspect));
+	if (s.record_keys == NULL || s.is_suspect == NULL)
+		rc = sfs_err_set(err, SFS_E_NO_MEMORY,
+		                 "history: out of memory");
+	if (rc == SFS_OK)
+		rc = find_suspects(&s, run_prefix, err);
+	if (rc == SFS_OK && s.count > 0)
+		rc = clear_ancestors(&s, catalog, err);
+	if (rc == SFS_OK && s.count > 0)
+		remove_suspects(h, s.is_suspect);
+	for (size_t i = 0; s.record_keys != NULL && i < total; i++)
+		sfs_free(s.record_keys[i]);
+	sfs_free(s.record_keys);
+	sfs_free(s.is_suspect);
+	return rc;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Putting the rooms together. */
+#include "cli/stack.h"
+
+#include "base/alloc.h"
+#include "catalog/object.h"
+#include "format/current.h"
+#include "store/fault.h"
+#include "store/local.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_scheme(const char *source)
+{
+	return strstr(source, "://") != NULL;
+}
+
+/* source without "file://", a trailing "/_CURRENT" and final slashes. */
+static char *plain_path(const char *source)
+{
+	static const char pointer[] = "/" SFS_CURRENT_KEY;
+	size_t len;
+	char *path;
+
+	if (strncmp(source, "file://", 7) == 0)
+		source += 7;
+	path = sfs_strdup(source);
+	if (path == NULL)
+		return NULL;
+	len = strlen(path);
+	if (len >= strlen(pointer) &&
+	    strcmp(path + len - strlen(pointer), pointer) == 0)
+		len -= strlen(pointer) - 1;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	path[len] = '\0';
+	return path;
+}
+
+enum sfs_rc sfs_source_directory(const char *source, char **out,
+				 struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+	char *real;
+	char *path;
+
+	if (has_scheme(source) && strncmp(source, "file:///", 8) != 0)
+		return sfs_err_set(err, SFS_E_UNSUPPORTED,
+				   "%s: this build opens local directories "
+				   "(/dir or file:///dir)",
+				   source);
+	path = plain_path(source);
+	if (path == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	real = realpath(path, NULL);
+	if (real == NULL) {
+		rc = sfs_err_sys(err, errno, "store %s", path);
+	} else {
+		*out = sfs_strdup(real);
+		if (*out == NULL)
+			rc = sfs_err_set(err, SFS_E_NO_MEMORY,
+					 "out of memory");
+	}
+	free(real);
+	sfs_free(path);
+	return rc;
+}
+
+#ifdef SFS_DEBUG
+static const struct {
+	const char *name;
+	unsigned mask;
+} fault_ops[] = {
+	{ "open", SFS_STORE_OPEN },	  { "read", SFS_STORE_READ },
+	{ "put", SFS_STORE_PUT },	  { "list", SFS_STORE_LIST },
+	{ "delete", SFS_STORE_DELETE },	  { "watch", SFS_STORE_WATCH },
+	{ "barrier", SFS_STORE_BARRIER }, { "all", SFS_STORE_ALL },
+};
+
+static void read_fault_word(const char *word, struct sfs_fault_plan *plan)
+{
+	for (size_t i = 0; i < sizeof(fault_ops) / sizeof(fault_ops[0]); i++) {
+		if (strncmp(word, "op=", 3) == 0 &&
+		    strcmp(word + 3, fault_ops[i].name) == 0)
+			plan->op_mask |= fault_ops[i].mask;
+	}
+	if (strncmp(word, "delay_ms=", 9) == 0)
+		plan->delay_ms = (unsigned)strtoul(word + 9, NULL, 10);
+	if (strncmp(word, "fail_at=", 8) == 0)
+		plan->fail_at = strtoull(word + 8, NULL, 10);
+	if (strcmp(word, "always") == 0)
+		plan->always = true;
+}
+
+static enum sfs_rc wrap_store(struct sfs_stack *stack, struct sfs_err *err)
+{
+	const char *spec = getenv("SHARDYFS_DEBUG_FAULT");
+	struct sfs_fault_plan plan = { .rc = SFS_E_IO };
+	struct sfs_store *wrapped;
+	char *words;
+	char *word;
+	char *rest;
+	enum sfs_rc rc;
+
+	if (spec == NULL)
+		return SFS_OK;
+	words = sfs_strdup(spec);
+	if (words == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	rest = words;
+	while ((word = strsep(&rest, ",")) != NULL)
+		read_fault_word(word, &plan);
+	sfs_free(words);
+	rc = sfs_store_fault_wrap(stack->store, &wrapped, err);
+	if (rc != SFS_OK)
+		return rc;
+	stack->store = wrapped;
+	sfs_store_fault_set(wrapped, &plan);
+	return SFS_OK;
+}
+#else
+static enum sfs_rc wrap_store(struct sfs_stack *stack, struct sfs_err *err)
+{
+	(void)stack;
+	(void)err;
+	return SFS_OK;
+}
+#endif
+
+enum sfs_rc sfs_stack_open(const struct sfs_stack_config *config,
+			   struct sfs_stack *out, struct sfs_err *err)
+{
+	struct sfs_stack stack = { 0 };
+	char *dir = NULL;
+	enum sfs_rc rc;
+
+	rc = sfs_source_directory(config->source, &dir, err);
+	if (rc == SFS_OK)
+		rc = sfs_store_local_open(dir, &stack.store, err);
+	if (rc == SFS_OK)
+		rc = wrap_store(&stack, err);
+	if (rc == SFS_OK)
+		rc = sfs_catalog_object_open(stack.store, config->run_prefix,
+					     &stack.catalog, err);
+	if (rc == SFS_OK) {
+		stack.pool = sfs_shard_pool_new(config->max_open_shards);
+		if (stack.pool == NULL)
+			rc = sfs_err_set(err, SFS_E_NO_MEMORY,
+					 "out of memory");
+	}
+	sfs_free(dir);
+	if (rc != SFS_OK) {
+		sfs_stack_close(&stack);
+		return rc;
+	}
+	*out = stack;
+	return SFS_OK;
+}
+
+enum sfs_rc sfs_stack_start(struct sfs_stack *stack, struct sfs_err *err)
+{
+	return stack->store->ops->start(stack->store, err);
+}
+
+void sfs_stack_close(struct sfs_stack *stack)
+{
+	sfs_shard_pool_free(stack->pool);
+	if (stack->catalog != NULL)
+		stack->catalog->ops->close(stack->catalog);
+	if (stack->store != NULL)
+		stack->store->ops->close(stack->store);
+	*stack = (struct sfs_stack){ 0 };
+}
+
+struct sfs_snapshot_source sfs_stack_source(const struct sfs_stack *stack)
+{
+	return (struct sfs_snapshot_source){ stack->store, stack->catalog,
+					     stack->pool };
+}
+
+static bool note_foreign(void *arg, const struct sfs_list_entry *entry)
+{
+	static const char *const ours[] = { "tags/", "log/" };
+	bool *is_empty = arg;
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		if (strcmp(entry->key, ours[i]) == 0)
+			return true;
+	}
+	*is_empty = false;
+	return false;
+}
+
+enum sfs_rc sfs_stack_is_empty(struct sfs_stack *stack, bool *is_empty,
+			       struct sfs_err *err)
+{
+	*is_empty = true;
+	return stack->store->ops->list(stack->store, "", '/', NULL,
+				       note_foreign, is_empty, NULL, err);
+}

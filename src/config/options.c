@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of all options, and what follows from it alone: lookup by name,
+ * the settings in force as text, and the end of a struct sfs_options. Two
+ * rows of one offset (ro and rw) are one setting with two names; the first
+ * of them is the one that is printed.
+ */
+#include "config/options.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <string.h>
+
+#define ID_MAX INT64_C(4294967294) /* 2^32 - 1 means "no change" */
+
+enum { DAY_MS = 86400000 };
+
+#define AT(field) offsetof(struct sfs_options, field)
+
+static enum sfs_rc check_log_target(const char *value, struct sfs_err *err);
+static enum sfs_rc check_ref(const char *value, struct sfs_err *err);
+static enum sfs_rc check_run_prefix(const char *value, struct sfs_err *err);
+
+#define ROW_BOOL(name_, group_, field, sets_, fallback_, help_)          \
+	{                                                                \
+		.name = name_, .type = SFS_OPTION_BOOL,                  \
+		.group = SFS_OPTION_GROUP_##group_, .offset = AT(field), \
+		.sets = sets_, .fallback = fallback_, .help = help_      \
+	}
+#define ROW_NUMBER(name_, type_, group_, field, fallback_, min_, max_, unit_, \
+                   help_)                                                     \
+	{                                                                     \
+		.name = name_, .type = SFS_OPTION_##type_,                    \
+		.group = SFS_OPTION_GROUP_##group_, .offset = AT(field),      \
+		.fallback = fallback_, .min = min_, .max = max_,              \
+		.unit = unit_, .help = help_                                  \
+	}
+#define ROW_STRING(name_, group_, field, fallback_, unit_, help_, check_) \
+	{                                                                 \
+		.name = name_, .type = SFS_OPTION_STRING,                 \
+		.group = SFS_OPTION_GROUP_##group_, .offset = AT(field),  \
+		.fallback = fallback_, .unit = unit_, .help = help_,      \
+		.check = check_                                           \
+	}
+#define ROW_KERNEL(name_, field, sets_, help_)                         \
+	{                                                              \
+		.name = name_, .type = SFS_OPTION_KERNEL,              \
+		.group = SFS_OPTION_GROUP_KERNEL, .offset = AT(field), \
+		.sets = sets_, .help = help_                           \
+	}
+#define ROW_IGNORED(name_, help_)                                \
+	{                                                        \
+		.name = name_, .type = SFS_OPTION_IGNORED,       \
+		.group = SFS_OPTION_GROUP_IGNORED, .help = help_ \
+	}
+
+static const struct sfs_option TABLE[] = {
+	ROW_BOOL("ro", DATA, read_only, true, "false",
+	         "mount read-only: no staging, no tags, no rollback"),
+	ROW_BOOL("rw", DATA, read_only, false, NULL,
+	         "mount for reading and publishing"),
+	ROW_STRING("ref", DATA, ref, NULL, "ID",
+	           "stay on this snapshot (its ID or run ID) instead of "
+	           "following the current one",
+	           check_ref),
+	ROW_NUMBER("refresh", TIME, DATA, refresh_ms, "30s", 0,
+	           365 * (int64_t)DAY_MS, "TIME",
+	           "how often to look for a new snapshot; 0: only when asked"),
+	ROW_BOOL("listing", DATA, listing, true, "true",
+	         "let directories of keys be listed"),
+	ROW_STRING("run_prefix", DATA, run_prefix, "runs", "PATH",
+	           "where the store keeps its run records", check_run_prefix),
+	ROW_BOOL("recover", DATA, recover, true, "true",
+	         "mount an older snapshot where the newest manifest is "
+	         "missing or damaged"),
+
+	ROW_BOOL("allow_other", ACCESS, allow_other, true, "false",
+	         "let other users in"),
+	ROW_NUMBER("uid", INT, ACCESS, uid, NULL, 0, ID_MAX, "N",
+	           "owner of all files, else the mounting user"),
+	ROW_NUMBER("gid", INT, ACCESS, gid, NULL, 0, ID_MAX, "N",
+	           "group of all files, else the mounting user's"),
+	ROW_NUMBER("umask", OCTAL, ACCESS, umask, NULL, 0, 0777, "MODE",
+	           "permission bits to take away from everything"),
+	ROW_NUMBER("fmask", OCTAL, ACCESS, fmask, NULL, 0, 0777, "MODE",
+	           "the same for files; wins over umask"),
+	ROW_NUMBER("dmask", OCTAL, ACCESS, dmask, NULL, 0, 0777, "MODE",
+	           "the same for directories; wins over umask"),
+
+	ROW_STRING("config", PROGRAM, config, NULL, "FILE",
+	           "read options from this YAML file", NULL),
+	ROW_STRING("fsname", PROGRAM, fsname, NULL, "NAME",
+	           "what df and /proc/mounts show, else SOURCE", NULL),
+	ROW_BOOL("nonempty", PROGRAM, nonempty, true, "false",
+	         "mount over a directory that is not empty"),
+	ROW_BOOL("auto_unmount", PROGRAM, auto_unmount, true, "false",
+	         "unmount when the program dies"),
+	ROW_STRING("log", PROGRAM, log, "auto", "TARGET",
+	           "stderr, syslog or the absolute path of a file; auto: "
+	           "stderr in the foreground, else syslog",
+	           check_log_target),
+	ROW_STRING("log_level", PROGRAM, log_level, "info", "LEVELS",
+	           "none, error, warn, info or debug, also by component: "
+	           "all=warn,store=debug",
+	           sfs_log_check_levels),
+	ROW_NUMBER("notify_fd", INT, PROGRAM, notify_fd, "-1", -1, INT32_MAX,
+	           "FD",
+	           "write a line to this descriptor once the mount works"),
+
+	ROW_NUMBER("threads", INT, LIMITS, threads, "64", 1, 256, "N",
+	           "threads that serve requests"),
+	ROW_NUMBER("max_open_shards", INT, LIMITS, max_open_shards, "1024", 1,
+	           65536, "N", "shards kept open at once"),
+	ROW_NUMBER("mount_wait", TIME, LIMITS, mount_wait_ms, "60s", 1, DAY_MS,
+	           "TIME", "give up mounting after this"),
+	ROW_NUMBER("op_timeout", TIME, LIMITS, op_timeout_ms, "120s", 1, DAY_MS,
+	           "TIME", "a request that takes longer fails"),
+	ROW_NUMBER("stop_timeout", TIME, LIMITS, stop_timeout_ms, "30s", 0,
+	           DAY_MS, "TIME",
+	           "wait this long for running requests at the end"),
+
+	ROW_KERNEL("suid", kernel_suid, true, "honour set-user-ID bits"),
+	ROW_KERNEL("nosuid", kernel_suid, false, "do not"),
+	ROW_KERNEL("dev", kernel_dev, true, "honour device files"),
+	ROW_KERNEL("nodev", kernel_dev, false, "do not"),
+	ROW_KERNEL("exec", kernel_exec, true, "let files be executed"),
+	ROW_KERNEL("noexec", kernel_exec, false, "do not"),
+	ROW_KERNEL("atime", kernel_atime, true, "keep access times"),
+	ROW_KERNEL("noatime", kernel_atime, false, "do not"),
+	ROW_KERNEL("sync", kernel_sync, true, "write synchronously"),
+	ROW_KERNEL("async", kernel_sync, false, "do not"),
+	ROW_KERNEL("dirsync", kernel_dirsync, true,
+	           "change directories synchronously"),
+
+	ROW_IGNORED("default_permissions", "always on"),
+	ROW_IGNORED("defaults", NULL),
+	ROW_IGNORED("auto", NULL),
+	ROW_IGNORED("noauto", NULL),
+	ROW_IGNORED("user", NULL),
+	ROW_IGNORED("nouser", NULL),
+	ROW_IGNORED("users", NULL),
+	ROW_IGNORED("owner", NULL),
+	ROW_IGNORED("group", NULL),
+	ROW_IGNORED("nofail", NULL),
+	ROW_IGNORED("_netdev", NULL),
+	ROW_IGNORED("relatime", NULL),
+	ROW_IGNORED("comment", NULL),
+	ROW_IGNORED("x-*", NULL),
+	ROW_IGNORED("X-*", NULL),
+};
+
+enum { ROWS = sizeof(TABLE) / sizeof(TABLE[0]) };
+_Static_assert((int)ROWS <= (int)SFS_OPTIONS_MAX,
+               "more options than are counted for");
+
+const struct sfs_option *sfs_options_table(size_t *count_out)
+{
+	*count_out = ROWS;
+	return TABLE;
+}
+
+static enum sfs_rc check_log_target(const char *value, struct sfs_err *err)
+{
+	if (value[0] == '/' || strcmp(value, "auto") == 0 ||
+	    strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0)
+		return SFS_OK;
+	return sfs_err_set(err, SFS_E_INVALID,
+	                   "must be auto, stderr, syslog or the absolute path "
+	                   "of a file");
+}
+
+static enum sfs_rc check_ref(const char *value, struct sfs_err *err)
+{
+	if (value[0] != '.' && strchr(value, '/') == NULL)
+		return SFS_OK;
+	return sfs_err_set(err, SFS_E_INVALID,
+	                   "must be a name below snapshots/ or a run ID");
+}
+
+/* As the store wants its keys: no empty part, no "." and no "..". */
+static enum sfs_rc check_run_prefix(const char *value, struct sfs_err *err)
+{
+	const char *part = value;
+	size_t len;
+
+	for (;; part += len + 1) {
+		len = strcspn(part, "/");
+		if (len == 0 || (len <= 2 && memcmp(part, "..", len) == 0))
+			return sfs_err_set(err, SFS_E_INVALID,
+			                   "must be a relative path without "
+			                   "empty parts, \".\" and \"..\"");
+		if (part[len] == '\0')
+			return SFS_OK;
+	}
+}
+
+static char folded(char c)
+{
+	return c == '-' ? '_' : c;
+}
+
+static bool is_name(const char *pattern, const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && pattern[i] != '\0'; i++) {
+		if (pattern[i] == '*')
+			return true;
+		if (folded(pattern[i]) != folded(name[i]))
+			return false;
+	}
+	return i == len && pattern[i] == '\0';
+}
+
+const struct sfs_option *sfs_option_find(const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < ROWS; i++) {
+		if (is_name(TABLE[i].name, name, len))
+			return &TABLE[i];
+	}
+	return NULL;
+}
+
+enum { NAME_MAX_BYTES = 32 };
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+	size_t least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* Levenshtein's distance, one row of the matrix at a time. */
+static size_t distance(const char *want, const char *name, size_t len)
+{
+	size_t row[NAME_MAX_BYTES + 1];
+	size_t i, j, diagonal, above;
+
+	for (j = 0; j <= len; j++)
+		row[j] = j;
+	for (i = 0; want[i] != '\0'; i++) {
+		diagonal = row[0];
+		row[0] = i + 1;
+		for (j = 0; j < len; j++) {
+			above = row[j + 1];
+			if (folded(want[i]) != folded(name[j]))
+				diagonal++;
+			row[j + 1] = min3(above + 1, row[j] + 1, diagonal);
+			diagonal = above;
+		}
+	}
+	return row[len];
+}
+
+const struct sfs_option *sfs_option_nearest(const char *name, size_t len)
+{
+	const struct sfs_option *best = NULL;
+	size_t limit = len / 3 + 2;
+	size_t i, d;
+
+	if (len > NAME_MAX_BYTES)
+		return NULL;
+	for (i = 0; i < ROWS; i++) {
+		if (strchr(TABLE[i].name, '*') != NULL)
+			continue;
+		if (len >= 3 && strncmp(TABLE[i].name, name, len) == 0)
+			return &TABLE[i];
+		d = distance(TABLE[i].name, name, len);
+		if (d >= limit || d >= len)
+			continue;
+		best = &TABLE[i];
+		limit = d;
+	}
+	return best;
+}
+
+/* Paths may hold any byte, and a line must stay one. */
+static void print_text(struct sfs_buf *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < ' ' || *text == '\\')
+			sfs_buf_printf(out, "\\%03o", (unsigned char)*text);
+		else
+			sfs_buf_putc(out, *text);
+	}
+}
+
+static void print_string(struct sfs_buf *out, const char *name,
+                         const char *value)
+{
+	sfs_buf_printf(out, "%s:", name);
+	if (value != NULL && value[0] != '\0') {
+		sfs_buf_putc(out, ' ');
+		print_text(out, value);
+	}
+	sfs_buf_putc(out, '\n');
+}
+
+static void print_row(struct sfs_buf *out, const struct sfs_option *option,
+                      const void *field)
+{
+	char number[SFS_OPTION_NUMBER_BYTES] = "";
+	int64_t value;
+
+	switch (option->type) {
+	case SFS_OPTION_BOOL:
+		print_string(out, option->name,
+		             *(const bool *)field ? "true" : "false");
+		break;
+	case SFS_OPTION_INT:
+	case SFS_OPTION_OCTAL:
+	case SFS_OPTION_SIZE:
+	case SFS_OPTION_TIME:
+		value = *(const int64_t *)field;
+		if (value >= option->min)
+			sfs_option_print_number(option, value, number);
+		print_string(out, option->name, number);
+		break;
+	case SFS_OPTION_STRING:
+		print_string(out, option->name, *(char *const *)field);
+		break;
+	case SFS_OPTION_KERNEL: /* all of them are one line, kernel_opts */
+	case SFS_OPTION_IGNORED:
+		break;
+	}
+}
+
+void sfs_options_print_config(const struct sfs_options *o, struct sfs_buf *out)
+{
+	size_t i;
+
+	print_string(out, "source", o->source);
+	print_string(out, "mountpoint", o->mountpoint);
+	for (i = 0; i < ROWS; i++) {
+		if (i == 0 || TABLE[i].offset != TABLE[i - 1].offset)
+			print_row(out, &TABLE[i],
+			          (const char *)o + TABLE[i].offset);
+	}
+	print_string(out, "kernel_opts", o->kernel_opts);
+}
+
+void sfs_options_release(struct sfs_options *o)
+{
+	char **field;
+	size_t i;
+
+	for (i = 0; i < ROWS; i++) {
+		if (TABLE[i].type != SFS_OPTION_STRING)
+			continue;
+		field = (char **)(void *)((char *)o + TABLE[i].offset);
+		sfs_free(*field);
+	}
+	sfs_free(o->source);
+	sfs_free(o->mountpoint);
+	sfs_free(o->kernel_opts);
+	sfs_buf_release(&o->faults);
+	memset(o, 0, sizeof(*o));
+}

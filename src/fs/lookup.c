@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * LOOKUP: from a directory and a name to an entry. "Certainly absent" is
+ * said by an entry without a node where that is so for ever, and by
+ * NOT_FOUND where it may change; every fault is another code.
+ */
+#include "fs/internal.h"
+
+#include "base/alloc.h"
+#include "format/keys.h"
+#include "format/runrecord.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+enum { STACK_NAME_BYTES = 256, SHARD_NAME_DIGITS = 5 };
+
+/* One lookup under way. */
+struct query {
+	struct sfs_fs *fs;
+	const char *name;
+	const struct sfs_call *call;
+	struct sfs_entry *out;
+	struct sfs_err *err;
+};
+
+static enum sfs_rc not_found(const struct query *q)
+{
+	return sfs_err_set(q->err, SFS_E_NOT_FOUND, "%s: no such name",
+	                   q->name);
+}
+
+/* Enters a node of a view into the answer; the kernel then holds it. */
+static enum sfs_rc answer_what(const struct query *q, struct sfs_view *view,
+                               uint64_t id)
+{
+	struct sfs_node n = sfs_node_of(id);
+	enum sfs_rc rc;
+
+	rc = sfs_fs_what_attr(q->fs, view, &n, id, &q->out->attr, q->call,
+	                      q->err);
+	if (rc != SFS_OK)
+		return rc;
+	q->out->node = id;
+	q->out->generation = view->generation;
+	q->out->entry_ttl =
+		n.view == SFS_VIEW_ROOT ? SFS_TTL_SHORT : SFS_TTL_FOREVER;
+	if (sfs_node_is_shard_level(n.what))
+		q->out->entry_ttl = SFS_TTL_FOREVER;
+	q->out->attr_ttl = SFS_TTL_FOREVER;
+	sfs_view_add(view, 1);
+	return SFS_OK;
+}
+
+static enum sfs_rc answer_dir(const struct query *q, uint64_t id,
+                              enum sfs_ttl entry_ttl)
+{
+	q->out->node = id;
+	q->out->entry_ttl = entry_ttl;
+	return sfs_fs_getattr(q->fs, id, &q->out->attr, &q->out->attr_ttl,
+	                      q->call, q->err);
+}
+
+/* Makes a frozen file of text, which is taken over. */
+static enum sfs_rc answer_frozen(const struct query *q, const char *dir,
+                                 char *text, size_t len, int command)
+{
+	struct sfs_frozen_info info;
+	uint64_t number;
+
+	info.size = len;
+	info.ino = sfs_fs_ino_of_name(dir, q->name);
+	info.command = command;
+	if (!sfs_frozen_add(q->fs->frozen, text, &info, &number))
+		return sfs_err_set(q->err, SFS_E_NO_MEMORY, "%s: out of memory",
+		                   q->name);
+	return answer_dir(q, sfs_node_number_id(SFS_NODE_FROZEN, number),
+	                  SFS_TTL_NONE);
+}
+
+/* Looks a key up; in_shard: only there (its own directory of keys). */
+static enum sfs_rc find_key(const struct query *q, struct sfs_view *view,
+                            struct sfs_bytes key, int64_t in_shard)
+{
+	struct sfs_pair_info info;
+	bool found = false;
+	uint32_t db_id;
+	enum sfs_rc rc;
+
+	if (in_shard >= 0 &&
+	    sfs_router_route(sfs_snapshot_router(view->snapshot), key) !=
+	            (uint64_t)in_shard)
+		return SFS_OK;
+	rc = sfs_snapshot_get(view->snapshot, key, &db_id, &found, &info,
+	                      q->call, q->err);
+	if (rc != SFS_OK || !found)
+		return rc;
+	sfs_fs_key_entry(q->fs, view, db_id, &info, q->out);
+	sfs_view_add(view, 1);
+	return SFS_OK;
+}
+
+static enum sfs_rc lookup_key(const struct query *q, struct sfs_view *view,
+                              int64_t in_shard)
+{
+	enum sfs_key_encoding encoding =
+		sfs_snapshot_router(view->snapshot)->encoding;
+	size_t name_len = strlen(q->name);
+	uint8_t stack[STACK_NAME_BYTES];
+	uint8_t *buf = stack;
+	struct sfs_bytes key = { 0 };
+	enum sfs_rc rc = SFS_OK;
+
+	q->out->entry_ttl = SFS_TTL_FOREVER;
+	if (sfs_key_room(name_len) > sizeof(stack))
+		buf = sfs_malloc(sfs_key_room(name_len));
+	if (buf == NULL)
+		return sfs_err_set(q->err, SFS_E_NO_MEMORY,
+		                   "lookup: out of memory");
+	if (sfs_key_from_name(encoding, q->name, name_len, buf, &key.len)) {
+		key.data = buf;
+		rc = find_key(q, view, key, in_shard);
+	}
+	if (buf != stack)
+		sfs_free(buf);
+	return rc;
+}
+
+/* "00042": at least five digits, no more zeros than needed. */
+static bool parse_shard_name(const char *name, uint32_t num_dbs,
+                             uint32_t *db_id)
+{
+	size_t len = strlen(name);
+	uint64_t value = 0;
+
+	if (len < SHARD_NAME_DIGITS || len > 10 ||
+	    (len > SHARD_NAME_DIGITS && name[0] == '0'))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(name[i] - '0');
+	}
+	*db_id = (uint32_t)value;
+	return value < num_dbs;
+}
+
+static enum sfs_rc lookup_shard(const struct query *q, struct sfs_view *view,
+                                enum sfs_node_view which)
+{
+	uint32_t num_dbs = sfs_snapshot_manifest(view->snapshot)->num_dbs;
+	uint32_t db_id;
+
+	q->out->entry_ttl = SFS_TTL_FOREVER;
+	if (!parse_shard_name(q->name, num_dbs, &db_id))
+		return SFS_OK;
+	return answer_what(q, view,
+	                   sfs_node_what_id(view->first_slot + 1 + db_id, which,
+	                                    SFS_WHAT_SHARD_DIR));
+}
+
+static enum sfs_rc lookup_in_shard(const struct query *q, struct sfs_view *view,
+                                   const struct sfs_node *dir)
+{
+	enum sfs_node_what what;
+	uint32_t db_id;
+	enum sfs_rc rc;
+
+	rc = sfs_fs_shard_of(view, dir, &db_id, q->err);
+	if (rc != SFS_OK)
+		return rc;
+	q->out->entry_ttl = SFS_TTL_FOREVER;
+	if (strcmp(q->name, "keys") == 0)
+		what = SFS_WHAT_SHARD_KEYS;
+	else if (strcmp(q->name, "info.json") == 0)
+		what = SFS_WHAT_SHARD_INFO;
+	else if (strcmp(q->name, "shard.db") == 0 &&
+	         sfs_snapshot_shard_prefix(view->snapshot, db_id) != NULL)
+		what = SFS_WHAT_SHARD_DB;
+	else
+		return SFS_OK;
+	return answer_what(q, view,
+	                   sfs_node_what_id(dir->slot, dir->view, what));
+}
+
+static enum sfs_rc lookup_in_view(const struct query *q,
+                                  const struct sfs_node *dir)
+{
+	struct sfs_view *view;
+	uint32_t db_id;
+	enum sfs_rc rc;
+
+	rc = sfs_fs_enter_node(q->fs, dir, &view, q->err);
+	if (rc != SFS_OK)
+		return rc;
+	switch (dir->what) {
+	case SFS_WHAT_KEYS:
+		rc = lookup_key(q, view, -1);
+		break;
+	case SFS_WHAT_SHARD_KEYS:
+		rc = sfs_fs_shard_of(view, dir, &db_id, q->err);
+		if (rc == SFS_OK)
+			rc = lookup_key(q, view, db_id);
+		break;
+	case SFS_WHAT_SHARDS:
+		rc = lookup_shard(q, view, dir->view);
+		break;
+	case SFS_WHAT_SHARD_DIR:
+		rc = lookup_in_shard(q, view, dir);
+		break;
+	case SFS_WHAT_CURRENT:
+	case SFS_WHAT_MANIFEST:
+	case SFS_WHAT_MANIFEST_JSON:
+	case SFS_WHAT_INFO:
+	case SFS_WHAT_SHARD_INFO:
+	case SFS_WHAT_SHARD_DB:
+		rc = sfs_err_set(q->err, SFS_E_NOT_DIR, "not a directory");
+		break;
+	}
+	sfs_views_leave(q->fs->views, view, 1);
+	return rc;
+}
+
+/* The part of the root that a refresh switches. */
+static enum sfs_rc lookup_in_generation(const struct query *q)
+{
+	enum sfs_node_what what = SFS_WHAT_CURRENT;
+	struct sfs_view *view;
+	enum sfs_rc rc;
+
+	rc = sfs_fs_enter_current(q->fs, &view, q->err);
+	if (rc != SFS_OK)
+		return rc;
+	if (view == NULL)
+		return not_found(q);
+	if (strcmp(q->name, "keys") == 0)
+		what = SFS_WHAT_KEYS;
+	if (strcmp(q->name, "shards") == 0)
+		what = SFS_WHAT_SHARDS;
+	rc = answer_what(
+		q, view,
+		sfs_node_what_id(view->first_slot, SFS_VIEW_ROOT, what));
+	sfs_views_leave(q->fs->views, view, 1);
+	return rc;
+}
+
+static enum sfs_rc lookup_pointer(const struct query *q)
+{
+	char *bytes = NULL;
+	size_t len;
+	enum sfs_rc rc;
+
+	rc = sfs_tracker_pointer(q->fs->config.tracker, &bytes, &len, q->err);
+	if (rc != SFS_OK)
+		return rc;
+	return answer_frozen(q, "root", bytes, len, -1);
+}
+
+static enum sfs_rc lookup_in_root(const struct query *q)
+{
+	static const struct {
+		const char *name;
+		enum sfs_node_static node;
+	} fixed[] = {
+		{ "snapshots", SFS_STATIC_SNAPSHOTS },
+		{ "runs", SFS_STATIC_RUNS },
+		{ ".shardyfs", SFS_STATIC_CONTROL },
+	};
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (strcmp(q->name, fixed[i].name) == 0)
+			return answer_dir(q, fixed[i].node, SFS_TTL_FOREVER);
+	}
+	if (strcmp(q->name, "_CURRENT") == 0)
+		return lookup_pointer(q);
+	for (int i = 0; sfs_fs_generation_names[i] != NULL; i++) {
+		if (strcmp(q->name, sfs_fs_generation_names[i]) == 0)
+			return lookup_in_generation(q);
+	}
+	return not_found(q);
+}
+
+/* Listing interns every name, so a second look-up needs no store. */
+static bool ignore_name(void *arg, const char *name, uint64_t number)
+{
+	(void)arg;
+	(void)name;
+	(void)number;
+	return true;
+}
+
+static enum sfs_rc lookup_snapshot(const struct query *q)
+{
+	struct sfs_intern *ids = q->fs->snapshot_ids;
+	struct sfs_snapshot_id id;
+	uint64_t number;
+	enum sfs_rc rc;
+
+	if (!sfs_snapshot_id_from_text(q->name, &id))
+		return not_found(q);
+	if (!sfs_intern_find(ids, q->name, &number)) {
+		rc = sfs_fs_list_snapshots(q->fs, ignore_name, NULL, q->call,
+		                           q->err);
+		if (rc != SFS_OK)
+			return rc;
+	}
+	if (!sfs_intern_find(ids, q->name, &number))
+		return not_found(q);
+	return answer_dir(q, sfs_node_number_id(SFS_NODE_SNAPSHOT_DIR, number),
+	                  SFS_TTL_FOREVER);
+}
+
+static enum sfs_rc lookup_in_snapshot_dir(const struct query *q,
+                                          uint64_t number)
+{
+	static const struct {
+		const char *name;
+		enum sfs_node_what what;
+	} names[] = {
+		{ "keys", SFS_WHAT_KEYS },
+		{ "shards", SFS_WHAT_SHARDS },
+		{ "manifest", SFS_WHAT_MANIFEST },
+		{ "manifest.json", SFS_WHAT_MANIFEST_JSON },
+		{ "info.json", SFS_WHAT_INFO },
+	};
+	const char *id = sfs_intern_name(q->fs->snapshot_ids, number);
+	struct sfs_view *view;
+	enum sfs_rc rc;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (id == NULL || strcmp(q->name, names[i].name) != 0)
+			continue;
+		rc = sfs_fs_enter_id(q->fs, id, &view, q->call, q->err);
+		if (rc != SFS_OK)
+			return rc;
+		rc = answer_what(q, view,
+		                 sfs_node_what_id(view->first_slot,
+		                                  SFS_VIEW_SNAPSHOTS,
+		                                  names[i].what));
+		sfs_views_leave(q->fs->views, view, 1);
+		return rc;
+	}
+	q->out->entry_ttl = SFS_TTL_FOREVER;
+	return SFS_OK;
+}
+
+static enum sfs_rc lookup_run(const struct query *q)
+{
+	uint64_t number;
+	enum sfs_rc rc;
+
+	if (!sfs_intern_find(q->fs->run_dirs, q->name, &number)) {
+		rc = sfs_fs_list_runs(q->fs, ignore_name, NULL, q->call,
+		                      q->err);
+		if (rc != SFS_OK)
+			return rc;
+	}
+	if (!sfs_intern_find(q->fs->run_dirs, q->name, &number))
+		return not_found(q);
+	return answer_dir(q, sfs_node_number_id(SFS_NODE_RUN_DIR, number),
+	                  SFS_TTL_SHORT);
+}
+
+/* Run records change while their run goes on: frozen as they are now. */
+static enum sfs_rc lookup_in_run(const struct query *q, uint64_t number)
+{
+	struct sfs_store *store = q->fs->config.source.store;
+	const char *dir = sfs_intern_name(q->fs->run_dirs, number);
+	char key[SFS_STORE_KEY_MAX];
+	char *text = NULL;
+	size_t len;
+	enum sfs_rc rc;
+
+	if (dir == NULL || strcmp(q->name, "run.yaml") != 0)
+		return not_found(q);
+	(void)snprintf(key, sizeof(key), "%s/%s/run.yaml",
+	               q->fs->config.run_prefix, dir);
+	rc = sfs_store_get(store, key, SFS_RUN_RECORD_MAX_BYTES, &text, &len,
+	                   NULL, q->call, q->err);
+	if (rc != SFS_OK)
+		return rc;
+	return answer_frozen(q, dir, text, len, -1);
+}
+
+static enum sfs_rc lookup_control(const struct query *q)
+{
+	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	const struct sfs_control_file *file;
+	enum sfs_rc rc;
+	size_t len;
+
+	for (int i = 0; i < sfs_control_count; i++) {
+		file = &sfs_control_files[i];
+		if (strcmp(q->name, file->name) != 0)
+			continue;
+		file->print(q->fs, &text);
+		rc = sfs_buf_finish(&text, file->name, q->err);
+		if (rc != SFS_OK) {
+			sfs_buf_release(&text);
+			return rc;
+		}
+		len = text.len;
+		return answer_frozen(q, ".shardyfs", sfs_buf_detach(&text), len,
+		                     file->command != NULL ? i : -1);
+	}
+	return not_found(q);
+}
+
+static enum sfs_rc lookup_in_static(const struct query *q, uint64_t number)
+{
+	switch ((enum sfs_node_static)number) {
+	case SFS_STATIC_ROOT:
+		return lookup_in_root(q);
+	case SFS_STATIC_SNAPSHOTS:
+		return lookup_snapshot(q);
+	case SFS_STATIC_RUNS:
+		return lookup_run(q);
+	case SFS_STATIC_CONTROL:
+		return lookup_control(q);
+	}
+	return sfs_err_set(q->err, SFS_E_STALE, "no such node");
+}
+
+enum sfs_rc sfs_fs_lookup(struct sfs_fs *fs, uint64_t parent, const char *name,
+                          struct sfs_entry *out, const struct sfs_call *call,
+                          struct sfs_err *err)
+{
+	struct query q = { fs, name, call, out, err };
+	struct sfs_node dir = sfs_node_of(parent);
+
+	*out = (struct sfs_entry){ 0 };
+	switch (dir.class) {
+	case SFS_NODE_STATIC:
+		return lookup_in_static(&q, dir.number);
+	case SFS_NODE_SNAPSHOT_DIR:
+		return lookup_in_snapshot_dir(&q, dir.number);
+	case SFS_NODE_RUN_DIR:
+		return lookup_in_run(&q, dir.number);
+	case SFS_NODE_OF_SNAPSHOT:
+		return lookup_in_view(&q, &dir);
+	case SFS_NODE_FROZEN:
+	case SFS_NODE_KEY:
+		break;
+	}
+	return sfs_err_set(err, SFS_E_NOT_DIR, "not a directory");
+}

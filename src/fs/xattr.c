@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Extended attributes "user.shardyfs.*". They can be read wherever they make
+ * sense, but are listed on the root only: tools that copy attributes would
+ * otherwise carry them to places where they are a lie.
+ */
+#include "fs/internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/digest.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const char NAMESPACE[] = "user.shardyfs.";
+
+enum { READ_BYTES = 128 << 10 };
+
+/* The question: which attribute of what. */
+struct asked {
+	struct sfs_fs *fs;
+	struct sfs_view *view;
+	struct sfs_place place; /* of keys */
+	const struct sfs_call *call;
+	struct sfs_buf *out;
+	struct sfs_err *err;
+};
+
+static enum sfs_rc print_key_hex(const struct asked *a)
+{
+	struct sfs_pair_info info;
+	uint8_t *key;
+	size_t len = 0;
+	enum sfs_rc rc;
+
+	rc = sfs_snapshot_at(&a->place, &info, NULL, 0, &len, a->call, a->err);
+	if (rc != SFS_OK)
+		return rc;
+	key = sfs_malloc(len);
+	if (key == NULL)
+		return sfs_err_set(a->err, SFS_E_NO_MEMORY, "out of memory");
+	rc = sfs_snapshot_at(&a->place, &info, key, len, &len, a->call, a->err);
+	for (size_t i = 0; rc == SFS_OK && i < len; i++)
+		sfs_buf_printf(a->out, "%02x", key[i]);
+	sfs_free(key);
+	return rc;
+}
+
+static enum sfs_rc hash_value(const struct asked *a, struct sfs_digest *digest,
+                              char *buf)
+{
+	uint64_t offset = 0;
+	size_t got = 0;
+	enum sfs_rc rc;
+
+	do {
+		rc = sfs_snapshot_read(&a->place, offset, buf, READ_BYTES, &got,
+		                       a->call, a->err);
+		if (rc == SFS_OK)
+			rc = sfs_digest_add(digest, buf, got, a->err);
+		offset += got;
+	} while (rc == SFS_OK && got == READ_BYTES);
+	return rc;
+}
+
+static enum sfs_rc print_value_sha256(const struct asked *a)
+{
+	char hex[SFS_DIGEST_HEX_BYTES];
+	struct sfs_digest digest = { NULL };
+	char *buf = sfs_malloc(READ_BYTES);
+	enum sfs_rc rc;
+
+	if (buf == NULL)
+		return sfs_err_set(a->err, SFS_E_NO_MEMORY, "out of memory");
+	rc = sfs_digest_begin(&digest, a->err);
+	if (rc == SFS_OK)
+		rc = hash_value(a, &digest, buf);
+	if (rc == SFS_OK)
+		rc = sfs_digest_finish(&digest, hex, a->err);
+	if (rc == SFS_OK)
+		sfs_buf_puts(a->out, hex);
+	sfs_digest_release(&digest);
+	sfs_free(buf);
+	return rc;
+}
+
+static enum sfs_rc print_shard(const struct asked *a)
+{
+	sfs_buf_printf(a->out, "%u", a->place.db_id);
+	return SFS_OK;
+}
+
+static enum sfs_rc print_encoding(const struct asked *a)
+{
+	sfs_buf_puts(a->out,
+	             sfs_key_encoding_text(
+			     sfs_snapshot_router(a->view->snapshot)->encoding));
+	return SFS_OK;
+}
+
+static enum sfs_rc print_snapshot(const struct asked *a)
+{
+	sfs_buf_puts(a->out, sfs_snapshot_text_id(a->view->snapshot));
+	return SFS_OK;
+}
+
+static enum sfs_rc print_run_id(const struct asked *a)
+{
+	sfs_buf_puts(a->out, sfs_snapshot_id_of(a->view->snapshot)->run_id);
+	return SFS_OK;
+}
+
+static enum sfs_rc print_published_at(const struct asked *a)
+{
+	char text[SFS_TIME_BYTES];
+
+	sfs_time_format(sfs_fs_view_time(a->view), text);
+	sfs_buf_puts(a->out, text);
+	return SFS_OK;
+}
+
+static enum sfs_rc print_num_dbs(const struct asked *a)
+{
+	sfs_buf_printf(a->out, "%u",
+	               sfs_snapshot_manifest(a->view->snapshot)->num_dbs);
+	return SFS_OK;
+}
+
+static enum sfs_rc print_rows(const struct asked *a)
+{
+	sfs_buf_printf(a->out, "%llu",
+	               (unsigned long long)sfs_manifest_rows(
+			       sfs_snapshot_manifest(a->view->snapshot)));
+	return SFS_OK;
+}
+
+static enum sfs_rc print_version(const struct asked *a)
+{
+	sfs_buf_puts(a->out, PACKAGE_VERSION);
+	return SFS_OK;
+}
+
+static enum sfs_rc print_pid(const struct asked *a)
+{
+	sfs_buf_printf(a->out, "%ld", (long)getpid());
+	return SFS_OK;
+}
+
+static enum sfs_rc print_last_refresh(const struct asked *a)
+{
+	struct sfs_tracker_status status;
+	char text[SFS_TIME_BYTES];
+
+	sfs_tracker_get_status(a->fs->config.tracker, &status);
+	sfs_time_format(status.last_success_ns, text);
+	sfs_buf_puts(a->out, text);
+	return SFS_OK;
+}
+
+enum scope {
+	SCOPE_ROOT = 1 << 0,
+	SCOPE_SNAPSHOT = 1 << 1, /* anything in a snapshot, and the root */
+	SCOPE_SHARD = 1 << 2,    /* anything in a shard */
+	SCOPE_KEY = 1 << 3,
+};
+
+static const struct attribute {
+	const char *name;
+	unsigned scopes;
+	enum sfs_rc (*print)(const struct asked *a);
+} attributes[] = {
+	{ "snapshot", SCOPE_SNAPSHOT, print_snapshot },
+	{ "run_id", SCOPE_SNAPSHOT, print_run_id },
+	{ "published_at", SCOPE_SNAPSHOT, print_published_at },
+	{ "num_dbs", SCOPE_SNAPSHOT, print_num_dbs },
+	{ "rows", SCOPE_SNAPSHOT, print_rows },
+	{ "key_encoding", SCOPE_SNAPSHOT, print_encoding },
+	{ "last_refresh", SCOPE_ROOT, print_last_refresh },
+	{ "pid", SCOPE_ROOT, print_pid },
+	{ "version", SCOPE_ROOT, print_version },
+	{ "shard", SCOPE_SHARD, print_shard },
+	{ "key_hex", SCOPE_KEY, print_key_hex },
+	{ "value_sha256", SCOPE_KEY, print_value_sha256 },
+};
+
+enum { ATTRIBUTES = sizeof(attributes) / sizeof(attributes[0]) };
+
+/* What the node offers; its view in a, with a reference, or NULL. */
+static enum sfs_rc find_scopes(struct asked *a, uint64_t id, unsigned *scopes)
+{
+	struct sfs_node n = sfs_node_of(id);
+	enum sfs_rc rc = SFS_OK;
+
+	*scopes = 0;
+	switch (n.class) {
+	case SFS_NODE_STATIC:
+		if (id == SFS_FS_ROOT) {
+			*scopes = SCOPE_ROOT;
+			rc = sfs_fs_enter_current(a->fs, &a->view, a->err);
+		}
+		break;
+	case SFS_NODE_SNAPSHOT_DIR:
+		rc = sfs_fs_enter_id(
+			a->fs, sfs_intern_name(a->fs->snapshot_ids, n.number),
+			&a->view, a->call, a->err);
+		break;
+	case SFS_NODE_RUN_DIR:
+	case SFS_NODE_FROZEN:
+		break;
+	case SFS_NODE_OF_SNAPSHOT:
+	case SFS_NODE_KEY:
+		rc = sfs_fs_enter_node(a->fs, &n, &a->view, a->err);
+		break;
+	}
+	if (rc != SFS_OK || a->view == NULL)
+		return rc;
+	*scopes |= SCOPE_SNAPSHOT;
+	a->place.snapshot = a->view->snapshot;
+	a->place.locator = n.locator;
+	if (n.class == SFS_NODE_KEY || (n.class == SFS_NODE_OF_SNAPSHOT &&
+	                                sfs_node_is_shard_level(n.what))) {
+		*scopes |= SCOPE_SHARD;
+		rc = sfs_fs_shard_of(a->view, &n, &a->place.db_id, a->err);
+	}
+	if (n.class == SFS_NODE_KEY)
+		*scopes |= SCOPE_KEY;
+	return rc;
+}
+
+static enum sfs_rc answer(struct asked *a, uint64_t node, const char *name)
+{
+	unsigned scopes = 0;
+	enum sfs_rc rc;
+
+	rc = find_scopes(a, node, &scopes);
+	if (rc != SFS_OK)
+		return rc;
+	for (int i = 0; i < ATTRIBUTES; i++) {
+		if ((attributes[i].scopes & scopes) != 0 &&
+		    strcmp(attributes[i].name, name) == 0)
+			return attributes[i].print(a);
+	}
+	return sfs_err_set(a->err, SFS_E_NO_ATTR, "user.shardyfs.%s: not here",
+	                   name);
+}
+
+enum sfs_rc sfs_fs_getxattr(struct sfs_fs *fs, uint64_t node, const char *name,
+                            struct sfs_buf *out, const struct sfs_call *call,
+                            struct sfs_err *err)
+{
+	struct asked a = { .fs = fs, .call = call, .out = out, .err = err };
+	size_t prefix = strlen(NAMESPACE);
+	enum sfs_rc rc;
+
+	if (strncmp(name, "security.", 9) == 0)
+		return sfs_err_set(err, SFS_E_NO_ATTR, "%s: none", name);
+	if (strncmp(name, "user.", 5) != 0)
+		return sfs_err_set(err, SFS_E_UNSUPPORTED,
+		                   "%s: only user.* attributes exist", name);
+	if (strncmp(name, NAMESPACE, prefix) != 0)
+		return sfs_err_set(err, SFS_E_NO_ATTR, "%s: none", name);
+	rc = answer(&a, node, name + prefix);
+	if (a.view != NULL)
+		sfs_views_leave(fs->views, a.view, 1);
+	if (rc == SFS_OK)
+		rc = sfs_buf_finish(out, name, err);
+	return rc;
+}
+
+void sfs_fs_listxattr(struct sfs_fs *fs, uint64_t node, struct sfs_buf *out)
+{
+	struct sfs_tracker_status status;
+	unsigned wanted = SCOPE_ROOT;
+
+	if (node != SFS_FS_ROOT)
+		return;
+	sfs_tracker_get_status(fs->config.tracker, &status);
+	if (status.generation > 0)
+		wanted |= SCOPE_SNAPSHOT;
+	for (int i = 0; i < ATTRIBUTES; i++) {
+		if ((attributes[i].scopes & wanted) == 0)
+			continue;
+		sfs_buf_puts(out, NAMESPACE);
+		sfs_buf_puts(out, attributes[i].name);
+		sfs_buf_putc(out, '\0');
+	}
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a connection: mount, greet, serve, notify, unmount. */
+#include "fuse/internal.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if FUSE_VERSION < FUSE_MAKE_VERSION(3, 17)
+/*
+ * libfuse before 3.17 never passes FUSE_PARALLEL_DIROPS on to the kernel,
+ * which then looks names up in one directory one at a time. So the bit is
+ * set on its way out, in the reply to INIT: the first reply of a connection,
+ * and the only one with this length then.
+ */
+static ssize_t write_patched(int fd, struct iovec *iov, int count, void *data)
+{
+	enum { INIT_OUT_BYTES = 64, FLAGS_WORD = 3 };
+	const uint32_t parallel_dirops = 1u << 18;
+	struct sfs_session *s = data;
+	uint32_t flags;
+	char *word;
+
+	if (!atomic_load(&s->is_ready) && count == 2 &&
+	    iov[1].iov_len == INIT_OUT_BYTES) {
+		word = (char *)iov[1].iov_base + FLAGS_WORD * sizeof(flags);
+		memcpy(&flags, word, sizeof(flags));
+		flags |= parallel_dirops;
+		memcpy(word, &flags, sizeof(flags));
+	}
+	return writev(fd, iov, count);
+}
+
+static ssize_t read_plain(int fd, void *buf, size_t len, void *data)
+{
+	(void)data;
+	return read(fd, buf, len);
+}
+
+static const struct fuse_custom_io patched_io = {
+	.writev = write_patched,
+	.read = read_plain,
+};
+
+static int ask_for_parallel_lookups(struct sfs_session *s)
+{
+	return fuse_session_custom_io(s->se, &patched_io,
+	                              fuse_session_fd(s->se));
+}
+#else
+static int ask_for_parallel_lookups(struct sfs_session *s)
+{
+	(void)s; /* op_init asks, and is heard */
+	return 0;
+}
+#endif
+
+/* ',' and '\' in a value of a mount option are escaped. */
+static void add_escaped(struct sfs_buf *out, const char *value)
+{
+	for (; *value != '\0'; value++) {
+		if (*value == ',' || *value == '\\')
+			sfs_buf_putc(out, '\\');
+		sfs_buf_putc(out, *value);
+	}
+}
+
+static enum sfs_rc build_options(const struct sfs_session_config *config,
+                                 struct sfs_buf *out, struct sfs_err *err)
+{
+	sfs_buf_puts(out, "default_permissions,subtype=shardyfs,fsname=");
+	add_escaped(out, config->fsname);
+	if (config->read_only)
+		sfs_buf_puts(out, ",ro");
+	if (config->allow_other)
+		sfs_buf_puts(out, ",allow_other");
+	if (config->auto_unmount)
+		sfs_buf_puts(out, ",auto_unmount");
+	if (config->kernel_opts[0] != '\0')
+		sfs_buf_printf(out, ",%s", config->kernel_opts);
+	return sfs_buf_finish(out, "mount options", err);
+}
+
+static enum sfs_rc make_session(struct sfs_session *s, struct sfs_err *err)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct sfs_buf options = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	enum sfs_rc rc;
+
+	rc = build_options(&s->config, &options, err);
+	if (rc == SFS_OK &&
+	    (fuse_opt_add_arg(&args, "shardyfs") != 0 ||
+	     fuse_opt_add_arg(&args, "-o") != 0 ||
+	     fuse_opt_add_arg(&args, options.data) != 0 ||
+	     (s->config.debug && fuse_opt_add_arg(&args, "-d") != 0)))
+		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	if (rc == SFS_OK) {
+		s->se = fuse_session_new(&args, &sfs_fuse_ops,
+		                         sizeof(sfs_fuse_ops), s);
+		if (s->se == NULL)
+			rc = sfs_err_set(err, SFS_E_INVALID,
+			                 "libfuse refused the mount options "
+			                 "\"%s\"",
+			                 options.data);
+	}
+	sfs_buf_release(&options);
+	fuse_opt_free_args(&args);
+	return rc;
+}
+
+/* libfuse has printed why; this says what can be done. */
+static enum sfs_rc mount_failed(const struct sfs_session_config *config,
+                                struct sfs_err *err)
+{
+	if (access("/dev/fuse", F_OK) != 0)
+		return sfs_err_set(err, SFS_E_IO,
+		                   "/dev/fuse is missing: load the module "
+		                   "(modprobe fuse), or give the container "
+		                   "the device (--device /dev/fuse)");
+	if (geteuid() != 0 && config->allow_other)
+		return sfs_err_set(err, SFS_E_AUTH,
+		                   "cannot mount on %s: allow_other needs the "
+		                   "line \"user_allow_other\" in "
+		                   "/etc/fuse.conf",
+		                   config->mountpoint);
+	return sfs_err_set(err, SFS_E_AUTH,
+	                   "cannot mount on %s: see the message above; an "
+	                   "ordinary user needs fusermount3 and a mount point "
+	                   "that is theirs",
+	                   config->mountpoint);
+}
+
+enum sfs_rc sfs_session_open(const struct sfs_session_config *config,
+                             struct sfs_session **out, struct sfs_err *err)
+{
+	struct sfs_session *s = sfs_calloc(1, sizeof(*s));
+	enum sfs_rc rc;
+
+	if (s == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	s->config = *config;
+	s->mountpoint = sfs_strdup(config->mountpoint);
+	if (s->mountpoint == NULL)
+		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	else
+		rc = make_session(s, err);
+	if (rc == SFS_OK && fuse_session_mount(s->se, s->mountpoint) != 0)
+		rc = mount_failed(config, err);
+	if (rc == SFS_OK && ask_for_parallel_lookups(s) != 0)
+		rc = sfs_err_set(err, SFS_E_UNSUPPORTED,
+		                 "libfuse refused custom I/O");
+	if (rc != SFS_OK) {
+		sfs_session_close(s);
+		return rc;
+	}
+	*out = s;
+	return SFS_OK;
+}
+
+enum sfs_rc sfs_session_run(struct sfs_session *s, struct sfs_err *err)
+{
+	struct fuse_loop_config *loop = fuse_loop_cfg_create();
+	int result;
+
+	if (loop == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	if (s->config.threads > 1) {
+		fuse_loop_cfg_set_max_threads(loop, s->config.threads);
+		fuse_loop_cfg_set_idle_threads(loop, s->config.threads);
+		result = fuse_session_loop_mt(s->se, loop);
+	} else {
+		result = fuse_session_loop(s->se);
+	}
+	fuse_loop_cfg_destroy(loop);
+	if (result < 0)
+		return sfs_err_sys(err, -result, "serving %s", s->mountpoint);
+	return SFS_OK;
+}
+
+static int expire(struct sfs_session *s, const char *name)
+{
+#ifdef SFS_EXPIRE_TAKES_FLAGS
+	return fuse_lowlevel_notify_expire_entry(
+		s->se, SFS_FS_ROOT, name, strlen(name), FUSE_LL_EXPIRE_ONLY);
+#else
+	return fuse_lowlevel_notify_expire_entry(s->se, SFS_FS_ROOT, name,
+	                                         strlen(name));
+#endif
+}
+
+/*
+ * Expiring is enough where the kernel has it (6.2): the next use of the name
+ * asks again, and a directory with a million cached children is not walked
+ * under the root's lock. A name that the kernel does not know is fine.
+ */
+void sfs_session_notify_switch(struct sfs_session *s)
+{
+	const char *const *name;
+	int result;
+
+	if (!atomic_load(&s->is_ready))
+		return;
+	for (name = sfs_fs_generation_names; *name != NULL; name++) {
+		result = s->can_expire ? expire(s, *name)
+		                       : fuse_lowlevel_notify_inval_entry(
+						 s->se, SFS_FS_ROOT, *name,
+						 strlen(*name));
+		if (result != 0 && result != -ENOENT)
+			sfs_log(SFS_LOG_WARN, SFS_LOG_FUSE,
+			        "the kernel did not take a notification; the "
+			        "name changes within a second name=%s "
+			        "errno=%d",
+			        *name, -result);
+	}
+}
+
+static enum sfs_rc spawn_fusermount(const char *mountpoint, bool lazy,
+                                    struct sfs_err *err)
+{
+	char *const argv[] = { (char *)"fusermount3",
+		               (char *)(lazy ? "-uzq" : "-uq"), (char *)"--",
+		               (char *)mountpoint, NULL };
+	int status = 0;
+	pid_t pid;
+	int error;
+
+	error = posix_spawnp(&pid, "fusermount3", NULL, NULL, argv, environ);
+	if (error != 0)
+		return sfs_err_sys(err, error, "fusermount3");
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return sfs_err_sys(err, errno, "fusermount3");
+	}
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return sfs_err_set(err, SFS_E_BUSY,
+		                   "%s is in use (fuser -vm %s shows by whom)",
+		                   mountpoint, mountpoint);
+	return SFS_OK;
+}
+
+enum sfs_rc sfs_session_unmount_path(const char *mountpoint, bool lazy,
+                             struct sfs_err *err)
+{
+	int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
+
+	if (umount2(mountpoint, flags) == 0)
+		return SFS_OK;
+	if (errno == EPERM)
+		return spawn_fusermount(mountpoint, lazy, err);
+	return sfs_err_sys(err, errno, "unmounting %s", mountpoint);
+}
+
+enum sfs_rc sfs_session_unmount(struct sfs_session *s, bool lazy,
+                                struct sfs_err *err)
+{
+	return sfs_session_unmount_path(s->mountpoint, lazy, err);
+}
+
+void sfs_session_close(struct sfs_session *s)
+{
+	if (s == NULL)
+		return;
+	if (s->se != NULL) {
+		fuse_session_unmount(s->se);
+		fuse_session_destroy(s->se);
+	}
+	sfs_free(s->mountpoint);
+	sfs_free(s);
+}
+
+const char *sfs_session_libfuse_version(void)
+{
+	return fuse_pkgversion();
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Many keys at once. Keys are grouped by shard with a counting sort; each
+ * group is sorted by bytes, so that its shard is walked once from left to
+ * right, and the groups are shared out among threads.
+ */
+#include "snapshot/snapshot.h"
+
+#include "base/alloc.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { THREADS_MAX = 64 };
+
+/* A key to sort: its first bytes as a number decide most comparisons. */
+struct item {
+	uint64_t head;
+	struct sfs_bytes key;
+	size_t index; /* in the caller's array */
+};
+
+struct job {
+	struct sfs_snapshot *snapshot;
+	struct item *items; /* grouped by shard */
+	size_t *starts;     /* num_dbs + 1 offsets into items */
+	size_t value_max;
+	sfs_multi_get_fn *fn;
+	void *arg;
+	atomic_uint next_shard;
+	atomic_bool stop;
+	pthread_mutex_t lock;
+	enum sfs_rc rc;     /* protected by lock; the first fault */
+	struct sfs_err err; /* protected by lock */
+};
+
+struct group {
+	struct job *job;
+	const struct item *items;
+};
+
+static uint64_t head_of(struct sfs_bytes key)
+{
+	uint8_t bytes[8] = { 0 };
+	uint64_t head = 0;
+
+	if (key.len > 0)
+		memcpy(bytes, key.data, key.len < 8 ? key.len : 8);
+	for (int i = 0; i < 8; i++)
+		head = head << 8 | bytes[i];
+	return head;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct item *x = a;
+	const struct item *y = b;
+	size_t len = x->key.len < y->key.len ? x->key.len : y->key.len;
+	int order;
+
+	if (x->head != y->head)
+		return x->head < y->head ? -1 : 1;
+	order = len > 0 ? memcmp(x->key.data, y->key.data, len) : 0;
+	if (order != 0)
+		return order;
+	return x->key.len < y->key.len ? -1 : x->key.len > y->key.len;
+}
+
+static bool answer(void *arg, size_t index, const struct sfs_bytes *value)
+{
+	struct group *g = arg;
+
+	if (!g->job->fn(g->job->arg, g->items[index].index, value))
+		atomic_store(&g->job->stop, true);
+	return !atomic_load_explicit(&g->job->stop, memory_order_relaxed);
+}
+
+static void fail(struct job *job, const struct sfs_err *err)
+{
+	pthread_mutex_lock(&job->lock);
+	if (job->rc == SFS_OK) {
+		job->rc = err->rc;
+		job->err = *err;
+	}
+	pthread_mutex_unlock(&job->lock);
+	atomic_store(&job->stop, true);
+}
+
+static bool answer_absent(struct group *g, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!answer(g, i, NULL))
+			return false;
+	}
+	return true;
+}
+
+static enum sfs_rc ask_shard(struct job *job, uint32_t db_id, size_t count,
+                             struct sfs_bytes *keys, struct sfs_err *err)
+{
+	struct item *items = job->items + job->starts[db_id];
+	struct group group = { .job = job, .items = items };
+
+	qsort(items, count, sizeof(*items), by_key);
+	if (sfs_snapshot_shard_prefix(job->snapshot, db_id) == NULL) {
+		(void)answer_absent(&group, count); /* stop is noted in job */
+		return SFS_OK;
+	}
+	for (size_t i = 0; i < count; i++)
+		keys[i] = items[i].key;
+	return sfs_snapshot_shard_multi_get(job->snapshot, db_id, keys, count,
+	                                    job->value_max, answer, &group,
+	                                    err);
+}
+
+static void work_shard(struct job *job, uint32_t db_id)
+{
+	size_t count = job->starts[db_id + 1] - job->starts[db_id];
+	struct sfs_bytes *keys;
+	struct sfs_err err;
+
+	if (count == 0)
+		return;
+	keys = sfs_calloc(count, sizeof(*keys));
+	if (keys == NULL)
+		(void)sfs_err_set(&err, SFS_E_NO_MEMORY,
+		                  "multiget: out of memory");
+	if (keys == NULL || ask_shard(job, db_id, count, keys, &err) != SFS_OK)
+		fail(job, &err);
+	sfs_free(keys);
+}
+
+static void *work(void *arg)
+{
+	struct job *job = arg;
+	uint32_t num_dbs = sfs_snapshot_manifest(job->snapshot)->num_dbs;
+	uint32_t db_id;
+
+	while (!atomic_load(&job->stop)) {
+		db_id = atomic_fetch_add(&job->next_shard, 1);
+		if (db_id >= num_dbs)
+			break;
+		work_shard(job, db_id);
+	}
+	return NULL;
+}
+
+/* The calling thread works too; fewer helpers than asked for is fine. */
+static void run(struct job *job, unsigned threads)
+{
+	pthread_t helpers[THREADS_MAX];
+	unsigned count = 0;
+
+	threads = threads > THREADS_MAX ? THREADS_MAX : threads;
+	while (count + 1 < threads &&
+	       pthread_create(&helpers[count], NULL, work, job) == 0)
+		count++;
+	(void)work(job);
+	for (unsigned i = 0; i < count; i++)
+		(void)pthread_join(helpers[i], NULL); /* ours, joined once */
+}
+
+/* Fills items and starts: a counting sort by shard. */
+static enum sfs_rc group_keys(struct job *job, const struct sfs_bytes *keys,
+                              size_t count, struct sfs_err *err)
+{
+	uint32_t num_dbs = sfs_snapshot_manifest(job->snapshot)->num_dbs;
+	const struct sfs_router *router = sfs_snapshot_router(job->snapshot);
+	uint32_t *shards = sfs_calloc(count, sizeof(*shards));
+	size_t at;
+
+	job->items = sfs_calloc(count, sizeof(*job->items));
+	job->starts = sfs_calloc((size_t)num_dbs + 2, sizeof(*job->starts));
+	if (shards == NULL || job->items == NULL || job->starts == NULL) {
+		sfs_free(shards);
+		return sfs_err_set(err, SFS_E_NO_MEMORY,
+		                   "multiget: out of memory");
+	}
+	/* starts[d + 2] counts shard d, and becomes where its end moves to */
+	for (size_t i = 0; i < count; i++) {
+		shards[i] = sfs_router_route(router, keys[i]);
+		job->starts[shards[i] + 2]++;
+	}
+	for (uint32_t d = 2; d < num_dbs + 2; d++)
+		job->starts[d] += job->starts[d - 1];
+	for (size_t i = 0; i < count; i++) {
+		at = job->starts[shards[i] + 1]++;
+		job->items[at] = (struct item){ head_of(keys[i]), keys[i], i };
+	}
+	sfs_free(shards);
+	return SFS_OK;
+}
+
+enum sfs_rc sfs_snapshot_multi_get(struct sfs_snapshot *s,
+                                   const struct sfs_bytes *keys, size_t count,
+                                   const struct sfs_multi_get_options *options,
+                                   sfs_multi_get_fn *fn, void *arg,
+                                   struct sfs_err *err)
+{
+	struct job job = { .snapshot = s,
+		           .value_max = options->value_max,
+		           .fn = fn,
+		           .arg = arg };
+	enum sfs_rc rc;
+
+	pthread_mutex_init(&job.lock, NULL);
+	rc = group_keys(&job, keys, count, err);
+	if (rc == SFS_OK) {
+		run(&job, options->threads);
+		rc = job.rc;
+		if (rc != SFS_OK && err != NULL)
+			*err = job.err;
+	}
+	pthread_mutex_destroy(&job.lock);
+	sfs_free(job.items);
+	sfs_free(job.starts);
+	return rc;
+}

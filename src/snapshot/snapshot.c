@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pinned snapshot. Opening one reads the manifest and nothing else; every
+ * shard is a slot that the pool opens when a key is first looked up in it.
+ */
+#include "snapshot/snapshot.h"
+
+#include "base/alloc.h"
+#include "base/arena.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+struct sfs_snapshot {
+	atomic_uint refs;
+	struct sfs_snapshot_source source; /* immutable, as all below */
+	struct sfs_snapshot_id id;
+	char text_id[SFS_SNAPSHOT_ID_BYTES];
+	struct sfs_manifest *manifest;
+	struct sfs_router router;
+	struct sfs_arena *strings;    /* key prefixes */
+	struct sfs_shard_slot *slots; /* num_dbs, by db_id */
+};
+
+struct sfs_snapshot_cursor {
+	struct sfs_snapshot *snapshot;   /* a reference */
+	struct sfs_shard_slot *slot;     /* held; NULL: empty shard */
+	struct sfs_shard_cursor *cursor; /* NULL: empty shard */
+	struct sfs_bytes key;            /* the last row, still borrowed */
+	struct sfs_pair_info info;
+	bool is_again; /* it is given once more */
+};
+
+/* The pointer's manifest_ref must agree with what it led to. */
+static enum sfs_rc check_ref(const struct sfs_snapshot *s, const char *ref,
+                             struct sfs_err *err)
+{
+	char key[SFS_MANIFEST_KEY_BYTES];
+	char rest[SFS_URL_BYTES];
+	enum sfs_rc rc;
+
+	sfs_snapshot_id_manifest_key(&s->id, key);
+	rc = sfs_url_rebase(ref, s->manifest->s3_prefix, s->source.store->url,
+	                    rest, sizeof(rest), err);
+	if (rc != SFS_OK)
+		return sfs_err_wrap(err, "_CURRENT: manifest_ref");
+	if (strcmp(rest, key) != 0)
+		return sfs_err_set(err, SFS_E_CORRUPT,
+		                   "_CURRENT: manifest_ref %s is not %s in "
+		                   "the store",
+		                   ref, key);
+	return SFS_OK;
+}
+
+/* The tail of the URL where that is the same, else a copy. */
+static const char *keep_prefix(struct sfs_snapshot *s, const char *url,
+                               const char *prefix)
+{
+	size_t url_len = strlen(url);
+	size_t len = strlen(prefix);
+
+	if (url_len >= len && strcmp(url + url_len - len, prefix) == 0)
+		return url + url_len - len;
+	return sfs_arena_add(s->strings, prefix, len);
+}
+
+static enum sfs_rc place_shard(struct sfs_snapshot *s, uint32_t db_id,
+                               struct sfs_err *err)
+{
+	const char *url = s->manifest->shards[db_id].db_url;
+	struct sfs_shard_location *where = &s->slots[db_id].where;
+	char prefix[SFS_STORE_KEY_MAX];
+	enum sfs_rc rc;
+
+	if (url == NULL)
+		return SFS_OK;
+	rc = sfs_url_rebase(url, s->manifest->s3_prefix, s->source.store->url,
+	                    prefix, sizeof(prefix), err);
+	if (rc != SFS_OK)
+		return sfs_err_wrap(err, "shard %u", db_id);
+	where->db_url = url;
+	where->store = s->source.store;
+	where->key_prefix = keep_prefix(s, url, prefix);
+	if (where->key_prefix == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY,
+		                   "snapshot: out of memory");
+	return SFS_OK;
+}
+
+static enum sfs_rc place_shards(struct sfs_snapshot *s, struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	s->strings = sfs_arena_new();
+	s->slots = sfs_calloc(s->manifest->num_dbs, sizeof(*s->slots));
+	if (s->strings == NULL || s->slots == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY,
+		                   "snapshot: out of memory");
+	for (uint32_t i = 0; rc == SFS_OK && i < s->manifest->num_dbs; i++)
+		rc = place_shard(s, i, err);
+	return rc;
+}
+
+enum sfs_rc sfs_snapshot_open(const struct sfs_snapshot_source *source,
+                              const struct sfs_snapshot_id *id, const char *ref,
+                              struct sfs_snapshot **out,
+                              const struct sfs_call *call, struct sfs_err *err)
+{
+	struct sfs_snapshot *s = sfs_calloc(1, sizeof(*s));
+	enum sfs_rc rc;
+
+	if (s == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY,
+		                   "snapshot: out of memory");
+	atomic_init(&s->refs, 1);
+	s->source = *source;
+	s->id = *id;
+	sfs_snapshot_id_text(id, s->text_id);
+
+	rc = source->catalog->ops->load(source->catalog, id, &s->manifest, call,
+	                                err);
+	if (rc == SFS_OK && strcmp(s->manifest->run_id, id->run_id) != 0)
+		rc = sfs_err_set(err, SFS_E_CORRUPT,
+		                 "%s: the manifest is of run %s", s->text_id,
+		                 s->manifest->run_id);
+	if (rc == SFS_OK && ref != NULL)
+		rc = check_ref(s, ref, err);
+	if (rc == SFS_OK)
+		rc = sfs_router_init(&s->router, s->manifest, err);
+	if (rc == SFS_OK)
+		rc = place_shards(s, err);
+	if (rc != SFS_OK) {
+		sfs_snapshot_unref(s);
+		return rc;
+	}
+	*out = s;
+	return SFS_OK;
+}
+
+struct sfs_snapshot *sfs_snapshot_ref(struct sfs_snapshot *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void sfs_snapshot_unref(struct sfs_snapshot *s)
+{
+	if (s == NULL || atomic_fetch_sub(&s->refs, 1) > 1)
+		return;
+	for (uint32_t i = 0; s->slots != NULL && i < s->manifest->num_dbs; i++)
+		sfs_shard_pool_drop(s->source.pool, &s->slots[i]);
+	sfs_free(s->slots);
+	sfs_arena_free(s->strings);
+	sfs_manifest_free(s->manifest);
+	sfs_free(s);
+}
+
+const struct sfs_snapshot_id *sfs_snapshot_id_of(const struct sfs_snapshot *s)
+{
+	return &s->id;
+}
+
+const char *sfs_snapshot_text_id(const struct sfs_snapshot *s)
+{
+	return s->text_id;
+}
+
+const struct sfs_manifest *sfs_snapshot_manifest(const struct sfs_snapshot *s)
+{
+	return s->manifest;
+}
+
+const struct sfs_router *sfs_snapshot_router(const struct sfs_snapshot *s)
+{
+	return &s->router;
+}
+
+const char *sfs_snapshot_shard_prefix(const struct sfs_snapshot *s,
+                                      uint32_t db_id)
+{
+	return s->slots[db_id].where.key_prefix;
+}
+
+enum sfs_rc sfs_snapshot_get(struct sfs_snapshot *s, struct sfs_bytes key,
+                             uint32_t *db_id_out, bool *found,
+                             struct sfs_pair_info *info,
+                             const struct sfs_call *call, struct sfs_err *err)
+{
+	uint32_t db_id = sfs_router_route(&s->router, key);
+	struct sfs_shard_slot *slot = &s->slots[db_id];
+	struct sfs_shard_reader *reader = NULL;
+	enum sfs_rc rc;
+
+	*db_id_out = db_id;
+	*found = false;
+	if (slot->where.key_prefix == NULL)
+		return SFS_OK;
+	rc = sfs_shard_pool_get(s->source.pool, slot, &reader, call, err);
+	if (rc != SFS_OK)
+		return rc;
+	rc = reader->ops->get(reader, key, found, info, call, err);
+	sfs_shard_pool_put(s->source.pool, slot);
+	return rc;
+}
+
+static enum sfs_rc hold(const struct sfs_place *place,
+                        struct sfs_shard_slot **slot,
+                        struct sfs_shard_reader **reader,
+                        const struct sfs_call *call, struct sfs_err *err)
+{
+	struct sfs_snapshot *s = place->snapshot;
+
+	*slot = &s->slots[place->db_id];
+	if ((*slot)->where.key_prefix == NULL)
+		return sfs_err_set(err, SFS_E_INVALID, "shard %u is empty",
+		                   place->db_id);
+	return sfs_shard_pool_get(s->source.pool, *slot, reader, call, err);
+}
+
+enum sfs_rc sfs_snapshot_read(const struct sfs_place *place, uint64_t offset,
+                              void *buf, size_t len, size_t *got,
+                              const struct sfs_call *call, struct sfs_err *err)
+{
+	struct sfs_shard_reader *reader = NULL;
+	struct sfs_shard_slot *slot;
+	enum sfs_rc rc;
+
+	rc = hold(place, &slot, &reader, call, err);
+	if (rc != SFS_OK)
+		return rc;
+	rc = reader->ops->read(reader, place->locator, offset, buf, len, got,
+	                       call, err);
+	sfs_shard_pool_put(place->snapshot->source.pool, slot);
+	return rc;
+}
+
+enum sfs_rc sfs_snapshot_at(const struct sfs_place *place,
+                            struct sfs_pair_info *info, uint8_t *key_buf,
+                            size_t key_cap, size_t *key_len,
+                            const struct sfs_call *call, struct sfs_err *err)
+{
+	struct sfs_shard_reader *reader = NULL;
+	struct sfs_shard_slot *slot;
+	enum sfs_rc rc;
+
+	rc = hold(place, &slot, &reader, call, err);
+	if (rc != SFS_OK)
+		return rc;
+	rc = reader->ops->at(reader, place->locator, info, key_buf, key_cap,
+	                     key_len, call, err);
+	sfs_shard_pool_put(place->snapshot->source.pool, slot);
+	return rc;
+}
+
+enum sfs_rc sfs_snapshot_shard_multi_get(struct sfs_snapshot *s, uint32_t db_id,
+                                         const struct sfs_bytes *keys,
+                                         size_t count, size_t value_max,
+                                         sfs_multi_get_fn *fn, void *arg,
+                                         struct sfs_err *err)
+{
+	struct sfs_place place = { .snapshot = s, .db_id = db_id };
+	struct sfs_shard_reader *reader = NULL;
+	struct sfs_shard_slot *slot;
+	enum sfs_rc rc;
+
+	rc = hold(&place, &slot, &reader, NULL, err);
+	if (rc != SFS_OK)
+		return rc;
+	rc = reader->ops->multi_get(reader, keys, count, value_max, fn, arg,
+	                            NULL, err);
+	sfs_shard_pool_put(s->source.pool, slot);
+	return rc;
+}
+
+enum sfs_rc sfs_snapshot_cursor_open(struct sfs_snapshot *s, uint32_t db_id,
+                                     uint64_t skip,
+                                     struct sfs_snapshot_cursor **out,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err)
+{
+	struct sfs_shard_slot *slot = &s->slots[db_id];
+	struct sfs_snapshot_cursor *c = sfs_calloc(1, sizeof(*c));
+	struct sfs_shard_reader *reader = NULL;
+	enum sfs_rc rc = SFS_OK;
+
+	if (c == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY,
+		                   "snapshot: out of memory");
+	c->snapshot = sfs_snapshot_ref(s);
+	if (slot->where.key_prefix != NULL) {
+		rc = sfs_shard_pool_get(s->source.pool, slot, &reader, call,
+		                        err);
+		if (rc == SFS_OK) {
+			c->slot = slot;
+			rc = reader->ops->iterate(reader, skip, &c->cursor,
+			                          call, err);
+		}
+	}
+	if (rc != SFS_OK) {
+		sfs_snapshot_cursor_close(c);
+		return rc;
+	}
+	*out = c;
+	return SFS_OK;
+}
+
+enum sfs_rc sfs_snapshot_cursor_next(struct sfs_snapshot_cursor *c, bool *found,
+                                     struct sfs_bytes *key,
+                                     struct sfs_pair_info *info,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	*found = c->is_again;
+	if (!c->is_again && c->cursor != NULL)
+		rc = c->cursor->ops->next(c->cursor, found, &c->key, &c->info,
+		                          call, err);
+	c->is_again = false;
+	*key = c->key;
+	*info = c->info;
+	return rc;
+}
+
+void sfs_snapshot_cursor_back(struct sfs_snapshot_cursor *c)
+{
+	c->is_again = true;
+}
+
+void sfs_snapshot_cursor_close(struct sfs_snapshot_cursor *c)
+{
+	if (c->cursor != NULL)
+		c->cursor->ops->close(c->cursor);
+	if (c->slot != NULL)
+		sfs_shard_pool_put(c->snapshot->source.pool, c->slot);
+	sfs_snapshot_unref(c->snapshot);
+	sfs_free(c);
+}
