@@ -99,7 +99,7 @@ static void on_ready(void *arg)
 	struct mount *m = arg;
 
 	sfs_log(SFS_LOG_INFO, SFS_LOG_MAIN, "mounted store=%s mountpoint=%s",
-		m->stack.store->url, m->mountpoint);
+	        m->stack.store->url, m->mountpoint);
 	sfs_daemon_ready(&m->daemon);
 }
 
@@ -109,7 +109,7 @@ static void reopen_log(void)
 
 	if (sfs_log_reopen(&err) != SFS_OK)
 		sfs_log(SFS_LOG_WARN, SFS_LOG_MAIN,
-			"cannot reopen the log cause=\"%s\"", err.msg);
+		        "cannot reopen the log cause=\"%s\"", err.msg);
 }
 
 /* Busy: detach lazily and let open files go on for a while. */
@@ -117,18 +117,18 @@ static void stop(struct mount *m, const sigset_t *signals)
 {
 	int64_t wait_ms = m->options->stop_timeout_ms;
 	struct timespec patience = { .tv_sec = wait_ms / 1000,
-				     .tv_nsec = wait_ms % 1000 * 1000000 };
+		                     .tv_nsec = wait_ms % 1000 * 1000000 };
 	struct sfs_err err;
 
 	if (sfs_session_unmount(m->session, false, &err) == SFS_OK)
 		return;
 	sfs_log(SFS_LOG_WARN, SFS_LOG_MAIN,
-		"the mount is in use: detached, open files go on "
-		"stop_timeout_ms=%lld cause=\"%s\"",
-		(long long)wait_ms, err.msg);
+	        "the mount is in use: detached, open files go on "
+	        "stop_timeout_ms=%lld cause=\"%s\"",
+	        (long long)wait_ms, err.msg);
 	if (sfs_session_unmount(m->session, true, &err) != SFS_OK)
 		sfs_log(SFS_LOG_ERROR, SFS_LOG_MAIN,
-			"cannot detach the mount cause=\"%s\"", err.msg);
+		        "cannot detach the mount cause=\"%s\"", err.msg);
 	while (sigtimedwait(signals, NULL, &patience) == SIGHUP)
 		;
 	if (atomic_load(&m->is_over))
@@ -292,7 +292,7 @@ static int serve(struct mount *m)
 
 	if (start_threads(m, &err) != SFS_OK)
 		return sfs_daemon_fail(&m->daemon, "E_SYSTEM", &err,
-				       SFS_EXIT_SYSTEM);
+		                       SFS_EXIT_SYSTEM);
 	if (sfs_session_run(m->session, &err) != SFS_OK) {
 		sfs_log(SFS_LOG_ERROR, SFS_LOG_MAIN, "%s", err.msg);
 		return SFS_EXIT_SYSTEM;
@@ -310,29 +310,29 @@ static int run(struct mount *m)
 
 	if (open_log(m, &err) != SFS_OK)
 		return sfs_daemon_fail(&m->daemon, "E_LOG", &err,
-				       SFS_EXIT_SYSTEM);
+		                       SFS_EXIT_SYSTEM);
 	if (open_engine(m, &err) != SFS_OK ||
 	    sfs_source_directory(o->source, &dir, &err) != SFS_OK)
 		return fail(m, &err);
-	rc = sfs_mountpoint_prepare(o->mountpoint, dir, o->nonempty,
-				    o->recover, &m->mountpoint, &err);
+	rc = sfs_mountpoint_prepare(o->mountpoint, dir, o->nonempty, o->recover,
+	                            &m->mountpoint, &err);
 	sfs_free(dir);
 	if (rc != SFS_OK)
 		return sfs_daemon_fail(&m->daemon, "E_MOUNTPOINT", &err,
-				       SFS_EXIT_MOUNT);
+		                       SFS_EXIT_MOUNT);
 	rc = open_tracker(m, &err);
 	if (rc == SFS_E_NOT_FOUND)
 		return sfs_daemon_fail(&m->daemon, "E_NOCURRENT", &err,
-				       SFS_EXIT_MOUNT);
+		                       SFS_EXIT_MOUNT);
 	if (rc != SFS_OK || make_fs(m, &err) != SFS_OK)
 		return fail(m, &err);
 	if (o->fake)
 		return SFS_EXIT_OK;
 	if (chdir("/") != 0 || mount_it(m, &err) != SFS_OK)
 		return sfs_daemon_fail(&m->daemon, "E_FUSE", &err,
-				       access("/dev/fuse", F_OK) == 0 ?
-					       SFS_EXIT_MOUNT :
-					       SFS_EXIT_SYSTEM);
+		                       access("/dev/fuse", F_OK) == 0
+		                               ? SFS_EXIT_MOUNT
+		                               : SFS_EXIT_SYSTEM);
 	return serve(m);
 }
 
@@ -371,7 +371,7 @@ static int show_help(const char *program)
 static int show_version(void)
 {
 	(void)printf("shardyfs %s (libfuse %s, SQLite %s)\n", PACKAGE_VERSION,
-		     sfs_session_libfuse_version(), sqlite3_libversion());
+	             sfs_session_libfuse_version(), sqlite3_libversion());
 	return fflush(stdout) == 0 ? SFS_EXIT_OK : SFS_EXIT_SYSTEM;
 }
 
@@ -385,7 +385,7 @@ static int refuse_usage(const struct sfs_options *options)
 		if (end == NULL)
 			break;
 		(void)fprintf(stderr, "shardyfs: E_USAGE: %.*s\n",
-			      (int)(end - line), line);
+		              (int)(end - line), line);
 	}
 	(void)fprintf(stderr, "Try 'shardyfs --help'.\n");
 	return SFS_EXIT_USAGE;
@@ -394,15 +394,15 @@ static int refuse_usage(const struct sfs_options *options)
 static int mount_main(const struct sfs_options *options)
 {
 	struct mount m = { .options = options,
-			   .config_text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES) };
+		           .config_text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES) };
 	struct sfs_err err;
 	int status;
 
 	if (sfs_daemon_begin(&m.daemon, options->foreground || options->fake,
-			     (int)options->notify_fd, options->mount_wait_ms,
-			     &err) != SFS_OK)
+	                     (int)options->notify_fd, options->mount_wait_ms,
+	                     &err) != SFS_OK)
 		return sfs_daemon_fail(&m.daemon, "E_SYSTEM", &err,
-				       SFS_EXIT_SYSTEM);
+		                       SFS_EXIT_SYSTEM);
 	block_signals();
 	status = run(&m);
 	release(&m);

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set_message(struct sfs_err *err, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void
+set_message(struct sfs_err *err, const char *fmt, va_list ap)
 {
 	if (vsnprintf(err->msg, sizeof(err->msg), fmt, ap) < 0)
 		err->msg[0] = '\0';

@@ -50,6 +50,11 @@ struct sfs_json_reader {
 	bool is_complete;                  /* the outermost value was read */
 	uint8_t stack[SFS_JSON_DEPTH_MAX]; /* open containers and states */
 	struct sfs_buf scratch;
+	/*
+	 * May be set after init: half of a surrogate pair reads as U+FFFD.
+	 * Python writes such for file names that are not UTF-8.
+	 */
+	bool is_lax;
 };
 
 void sfs_json_reader_init(struct sfs_json_reader *r, const char *data,

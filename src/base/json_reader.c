@@ -134,6 +134,20 @@ static void add_code_point(struct sfs_buf *b, uint32_t c)
 	sfs_buf_putc(b, (char)(0x80 | (c & 0x3f)));
 }
 
+/* Behind the first half of a pair: takes the second one, if it is there. */
+static bool read_low_surrogate(struct sfs_json_reader *r, uint32_t *low)
+{
+	const size_t from = r->pos;
+
+	if (r->len - r->pos >= 2 && memcmp(r->data + r->pos, "\\u", 2) == 0) {
+		r->pos += 2;
+		if (read_hex4(r, low) && *low >= 0xdc00 && *low <= 0xdfff)
+			return true;
+	}
+	r->pos = from;
+	return false;
+}
+
 /* Behind "\u"; a surrogate must come with its other half. */
 static enum sfs_rc read_unicode_escape(struct sfs_json_reader *r,
                                        struct sfs_err *err)
@@ -144,13 +158,12 @@ static enum sfs_rc read_unicode_escape(struct sfs_json_reader *r,
 	if (!read_hex4(r, &c))
 		return fail(r, "\\u without four hex digits", err);
 	if (c >= 0xd800 && c <= 0xdfff) {
-		if (c > 0xdbff || r->len - r->pos < 2 ||
-		    memcmp(r->data + r->pos, "\\u", 2) != 0)
+		if (c <= 0xdbff && read_low_surrogate(r, &low))
+			c = 0x10000 + ((c & 0x3ff) << 10) + (low & 0x3ff);
+		else if (r->is_lax)
+			c = 0xfffd;
+		else
 			return fail(r, "half of a surrogate pair", err);
-		r->pos += 2;
-		if (!read_hex4(r, &low) || low < 0xdc00 || low > 0xdfff)
-			return fail(r, "half of a surrogate pair", err);
-		c = 0x10000 + ((c & 0x3ff) << 10) + (low & 0x3ff);
 	}
 	add_code_point(&r->scratch, c);
 	return SFS_OK;

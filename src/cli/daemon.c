@@ -51,10 +51,10 @@ static int parent_wait(int fd, pid_t child, int64_t wait_ms)
 
 	if (wait_readable(fd, wait_ms) == 0) {
 		(void)fprintf(stderr,
-			      "shardyfs: E_TIMEOUT: the mount was not ready "
-			      "after %lld s (mount_wait)\n",
-			      (long long)(wait_ms / 1000));
-		(void)kill(child, SIGKILL);	/* ours, not yet reaped */
+		              "shardyfs: E_TIMEOUT: the mount was not ready "
+		              "after %lld s (mount_wait)\n",
+		              (long long)(wait_ms / 1000));
+		(void)kill(child, SIGKILL); /* ours, not yet reaped */
 		(void)waitpid(child, NULL, 0);
 		return SFS_EXIT_MOUNT;
 	}
@@ -63,15 +63,15 @@ static int parent_wait(int fd, pid_t child, int64_t wait_ms)
 	} while (n < 0 && errno == EINTR);
 	if (n != 1) {
 		(void)fprintf(stderr, "shardyfs: E_INTERNAL: the daemon died "
-				      "while it started\n");
+		                      "while it started\n");
 		return SFS_EXIT_INTERNAL;
 	}
 	return status;
 }
 
 enum sfs_rc sfs_daemon_begin(struct sfs_daemon *d, bool foreground,
-			     int notify_fd, int64_t wait_ms,
-			     struct sfs_err *err)
+                             int notify_fd, int64_t wait_ms,
+                             struct sfs_err *err)
 {
 	int ends[2];
 	pid_t child;
@@ -83,7 +83,7 @@ enum sfs_rc sfs_daemon_begin(struct sfs_daemon *d, bool foreground,
 		return sfs_err_sys(err, errno, "pipe");
 	child = fork();
 	if (child < 0) {
-		(void)close(ends[0]);	/* nothing was written */
+		(void)close(ends[0]); /* nothing was written */
 		(void)close(ends[1]);
 		return sfs_err_sys(err, errno, "fork");
 	}
@@ -92,7 +92,7 @@ enum sfs_rc sfs_daemon_begin(struct sfs_daemon *d, bool foreground,
 		_exit(parent_wait(ends[0], child, wait_ms));
 	}
 	(void)close(ends[0]);
-	(void)setsid();		/* fails only for a group leader */
+	(void)setsid(); /* fails only for a group leader */
 	d->ready_fd = ends[1];
 	return SFS_OK;
 }
@@ -104,7 +104,7 @@ static void release_terminal(void)
 	if (null_fd < 0)
 		return;
 	for (int fd = 0; fd <= 2; fd++)
-		(void)dup2(null_fd, fd);	/* worst case: it stays */
+		(void)dup2(null_fd, fd); /* worst case: it stays */
 	(void)close(null_fd);
 }
 
@@ -126,7 +126,7 @@ void sfs_daemon_ready(struct sfs_daemon *d)
 }
 
 int sfs_daemon_fail(struct sfs_daemon *d, const char *code,
-		    const struct sfs_err *err, int status)
+                    const struct sfs_err *err, int status)
 {
 	unsigned char byte = (unsigned char)status;
 	char text[SFS_ERR_MSG_BYTES + 64];
@@ -136,8 +136,8 @@ int sfs_daemon_fail(struct sfs_daemon *d, const char *code,
 	len = snprintf(text, sizeof(text), "f %s %s\n", code, err->msg);
 	if (d->notify_fd >= 0 && len > 0)
 		tell(d->notify_fd, text,
-		     (size_t)len < sizeof(text) ? (size_t)len :
-						  sizeof(text) - 1);
+		     (size_t)len < sizeof(text) ? (size_t)len
+		                                : sizeof(text) - 1);
 	if (d->ready_fd >= 0)
 		tell(d->ready_fd, (const char *)&byte, 1);
 	return status;

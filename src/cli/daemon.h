@@ -32,8 +32,8 @@ enum {
  * what the child reports, or SFS_EXIT_MOUNT after wait_ms (0: no limit).
  */
 enum sfs_rc sfs_daemon_begin(struct sfs_daemon *d, bool foreground,
-			     int notify_fd, int64_t wait_ms,
-			     struct sfs_err *err) SFS_NODISCARD;
+                             int notify_fd, int64_t wait_ms,
+                             struct sfs_err *err) SFS_NODISCARD;
 
 /* The mount works: tells parent and notify_fd, lets go of the terminal. */
 void sfs_daemon_ready(struct sfs_daemon *d);
@@ -43,6 +43,6 @@ void sfs_daemon_ready(struct sfs_daemon *d);
  * the parent end with status. Returns status.
  */
 int sfs_daemon_fail(struct sfs_daemon *d, const char *code,
-		    const struct sfs_err *err, int status);
+                    const struct sfs_err *err, int status);
 
 #endif

@@ -26,10 +26,10 @@ static void unescape(char *s)
 	char *out = s;
 
 	while (*s != '\0') {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' &&
-		    s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 |
-					(s[2] - '0') << 3 | (s[3] - '0'));
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
+		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+			                (s[3] - '0'));
 			s += 4;
 		} else {
 			*out++ = *s++;
@@ -45,7 +45,7 @@ static bool parse_line(const char *line, struct sfs_mount *out)
 
 	if (dash == NULL ||
 	    sscanf(line, "%*u %*u %*u:%u %*s %4095s", &out->device_minor,
-		   out->path) != 2 ||
+	           out->path) != 2 ||
 	    sscanf(dash, " - %63s %4095s", out->type, out->source) != 2)
 		return false;
 	unescape(out->path);
@@ -54,7 +54,7 @@ static bool parse_line(const char *line, struct sfs_mount *out)
 }
 
 enum sfs_rc sfs_mount_find(const char *path, struct sfs_mount *out,
-			   struct sfs_err *err)
+                           struct sfs_err *err)
 {
 	struct sfs_mount *line_mount = sfs_malloc(sizeof(*line_mount));
 	FILE *f = fopen("/proc/self/mountinfo", "re");
@@ -75,15 +75,15 @@ enum sfs_rc sfs_mount_find(const char *path, struct sfs_mount *out,
 		if (!parse_line(line, line_mount) ||
 		    strcmp(line_mount->path, path) != 0)
 			continue;
-		*out = *line_mount;	/* a later line lies on top */
+		*out = *line_mount; /* a later line lies on top */
 		found = true;
 	}
-	rc = found ? SFS_OK :
-		     sfs_err_set(err, SFS_E_NOT_FOUND,
-				 "%s: nothing is mounted there", path);
+	rc = found ? SFS_OK
+	           : sfs_err_set(err, SFS_E_NOT_FOUND,
+	                         "%s: nothing is mounted there", path);
 out:
 	if (f != NULL)
-		(void)fclose(f);	/* read only */
+		(void)fclose(f); /* read only */
 	free(line);
 	sfs_free(line_mount);
 	return rc;
@@ -114,13 +114,15 @@ static char *absolute(const char *given, struct sfs_err *err)
 	slash = strrchr(copy, '/');
 	if (slash != NULL)
 		*slash = '\0';
-	parent = realpath(slash == NULL ? "." : slash == copy ? "/" : copy,
-			  NULL);
+	parent = realpath(slash == NULL   ? "."
+	                  : slash == copy ? "/"
+	                                  : copy,
+	                  NULL);
 	if (parent == NULL) {
 		(void)sfs_err_sys(err, errno, "mount point %s", given);
 	} else if (asprintf(&path, "%s/%s",
-			    strcmp(parent, "/") == 0 ? "" : parent,
-			    slash == NULL ? copy : slash + 1) < 0) {
+	                    strcmp(parent, "/") == 0 ? "" : parent,
+	                    slash == NULL ? copy : slash + 1) < 0) {
 		path = NULL;
 		(void)sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}
@@ -130,7 +132,7 @@ static char *absolute(const char *given, struct sfs_err *err)
 }
 
 static enum sfs_rc detach_dead(const char *given, bool recover,
-			       struct sfs_err *err)
+                               struct sfs_err *err)
 {
 	struct sfs_mount *mount = sfs_malloc(sizeof(*mount));
 	char *path = absolute(given, err);
@@ -139,13 +141,13 @@ static enum sfs_rc detach_dead(const char *given, bool recover,
 	if (mount != NULL && path != NULL)
 		rc = sfs_mount_find(path, mount, err);
 	if (rc != SFS_OK || !sfs_mount_is_dead(mount))
-		rc = SFS_OK;	/* nothing of ours: the checks go on */
+		rc = SFS_OK; /* nothing of ours: the checks go on */
 	else if (!recover)
 		rc = sfs_err_set(err, SFS_E_STALE,
-				 "mount point %s: a mount whose daemon died "
-				 "lies there; fusermount3 -u %s, or "
-				 "recover=yes",
-				 given, given);
+		                 "mount point %s: a mount whose daemon died "
+		                 "lies there; fusermount3 -u %s, or "
+		                 "recover=yes",
+		                 given, given);
 	else
 		rc = sfs_session_unmount_path(path, true, err);
 	free(path);
@@ -163,14 +165,14 @@ static enum sfs_rc check_empty(const char *path, struct sfs_err *err)
 		return sfs_err_sys(err, errno, "mount point %s", path);
 	while (is_empty && (entry = readdir(dir)) != NULL)
 		is_empty = strcmp(entry->d_name, ".") == 0 ||
-			   strcmp(entry->d_name, "..") == 0;
-	(void)closedir(dir);	/* read only */
+		           strcmp(entry->d_name, "..") == 0;
+	(void)closedir(dir); /* read only */
 	if (is_empty)
 		return SFS_OK;
 	return sfs_err_set(err, SFS_E_BUSY,
-			   "mount point %s is not empty: what is in it would "
-			   "be hidden (-o nonempty if that is meant)",
-			   path);
+	                   "mount point %s is not empty: what is in it would "
+	                   "be hidden (-o nonempty if that is meant)",
+	                   path);
 }
 
 static bool is_below(const char *path, const char *dir)
@@ -182,7 +184,7 @@ static bool is_below(const char *path, const char *dir)
 }
 
 static enum sfs_rc check_place(const char *path, const char *store_dir,
-			       bool nonempty, struct sfs_err *err)
+                               bool nonempty, struct sfs_err *err)
 {
 	struct stat st;
 
@@ -190,19 +192,19 @@ static enum sfs_rc check_place(const char *path, const char *store_dir,
 		return sfs_err_sys(err, errno, "mount point %s", path);
 	if (!S_ISDIR(st.st_mode))
 		return sfs_err_set(err, SFS_E_NOT_DIR,
-				   "mount point %s is not a directory", path);
+		                   "mount point %s is not a directory", path);
 	if (is_below(path, store_dir) || is_below(store_dir, path))
 		return sfs_err_set(err, SFS_E_INVALID,
-				   "mount point %s and store %s lie within "
-				   "each other: the mount would wait for "
-				   "itself",
-				   path, store_dir);
+		                   "mount point %s and store %s lie within "
+		                   "each other: the mount would wait for "
+		                   "itself",
+		                   path, store_dir);
 	return nonempty ? SFS_OK : check_empty(path, err);
 }
 
 enum sfs_rc sfs_mountpoint_prepare(const char *given, const char *store_dir,
-				   bool nonempty, bool recover,
-				   char **path_out, struct sfs_err *err)
+                                   bool nonempty, bool recover, char **path_out,
+                                   struct sfs_err *err)
 {
 	char *real = NULL;
 	enum sfs_rc rc;
@@ -217,8 +219,7 @@ enum sfs_rc sfs_mountpoint_prepare(const char *given, const char *store_dir,
 	if (rc == SFS_OK) {
 		*path_out = sfs_strdup(real);
 		if (*path_out == NULL)
-			rc = sfs_err_set(err, SFS_E_NO_MEMORY,
-					 "out of memory");
+			rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}
 	free(real);
 	return rc;

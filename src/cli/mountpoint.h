@@ -11,7 +11,7 @@
 /* What /proc/self/mountinfo says of one mount. */
 struct sfs_mount {
 	char path[4096];
-	char type[64];	    /* "fuse.shardyfs" */
+	char type[64]; /* "fuse.shardyfs" */
 	char source[4096];
 	uint32_t device_minor; /* names it under /sys/fs/fuse/connections */
 };
@@ -21,7 +21,7 @@ struct sfs_mount {
  * never touches the mount, which may hang. NOT_FOUND.
  */
 enum sfs_rc sfs_mount_find(const char *path, struct sfs_mount *out,
-			   struct sfs_err *err) SFS_NODISCARD;
+                           struct sfs_err *err) SFS_NODISCARD;
 
 /* True if that mount is one of ours whose daemon is gone. */
 bool sfs_mount_is_dead(const struct sfs_mount *mount);
@@ -34,8 +34,7 @@ bool sfs_mount_is_dead(const struct sfs_mount *mount);
  * is off).
  */
 enum sfs_rc sfs_mountpoint_prepare(const char *given, const char *store_dir,
-				   bool nonempty, bool recover,
-				   char **path_out, struct sfs_err *err)
-	SFS_NODISCARD;
+                                   bool nonempty, bool recover, char **path_out,
+                                   struct sfs_err *err) SFS_NODISCARD;
 
 #endif

@@ -40,7 +40,7 @@ static char *plain_path(const char *source)
 }
 
 enum sfs_rc sfs_source_directory(const char *source, char **out,
-				 struct sfs_err *err)
+                                 struct sfs_err *err)
 {
 	enum sfs_rc rc = SFS_OK;
 	char *real;
@@ -48,9 +48,9 @@ enum sfs_rc sfs_source_directory(const char *source, char **out,
 
 	if (has_scheme(source) && strncmp(source, "file:///", 8) != 0)
 		return sfs_err_set(err, SFS_E_UNSUPPORTED,
-				   "%s: this build opens local directories "
-				   "(/dir or file:///dir)",
-				   source);
+		                   "%s: this build opens local directories "
+		                   "(/dir or file:///dir)",
+		                   source);
 	path = plain_path(source);
 	if (path == NULL)
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
@@ -60,8 +60,7 @@ enum sfs_rc sfs_source_directory(const char *source, char **out,
 	} else {
 		*out = sfs_strdup(real);
 		if (*out == NULL)
-			rc = sfs_err_set(err, SFS_E_NO_MEMORY,
-					 "out of memory");
+			rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}
 	free(real);
 	sfs_free(path);
@@ -73,9 +72,9 @@ static const struct {
 	const char *name;
 	unsigned mask;
 } fault_ops[] = {
-	{ "open", SFS_STORE_OPEN },	  { "read", SFS_STORE_READ },
-	{ "put", SFS_STORE_PUT },	  { "list", SFS_STORE_LIST },
-	{ "delete", SFS_STORE_DELETE },	  { "watch", SFS_STORE_WATCH },
+	{ "open", SFS_STORE_OPEN },       { "read", SFS_STORE_READ },
+	{ "put", SFS_STORE_PUT },         { "list", SFS_STORE_LIST },
+	{ "delete", SFS_STORE_DELETE },   { "watch", SFS_STORE_WATCH },
 	{ "barrier", SFS_STORE_BARRIER }, { "all", SFS_STORE_ALL },
 };
 
@@ -130,7 +129,7 @@ static enum sfs_rc wrap_store(struct sfs_stack *stack, struct sfs_err *err)
 #endif
 
 enum sfs_rc sfs_stack_open(const struct sfs_stack_config *config,
-			   struct sfs_stack *out, struct sfs_err *err)
+                           struct sfs_stack *out, struct sfs_err *err)
 {
 	struct sfs_stack stack = { 0 };
 	char *dir = NULL;
@@ -143,12 +142,11 @@ enum sfs_rc sfs_stack_open(const struct sfs_stack_config *config,
 		rc = wrap_store(&stack, err);
 	if (rc == SFS_OK)
 		rc = sfs_catalog_object_open(stack.store, config->run_prefix,
-					     &stack.catalog, err);
+		                             &stack.catalog, err);
 	if (rc == SFS_OK) {
 		stack.pool = sfs_shard_pool_new(config->max_open_shards);
 		if (stack.pool == NULL)
-			rc = sfs_err_set(err, SFS_E_NO_MEMORY,
-					 "out of memory");
+			rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}
 	sfs_free(dir);
 	if (rc != SFS_OK) {
@@ -177,7 +175,7 @@ void sfs_stack_close(struct sfs_stack *stack)
 struct sfs_snapshot_source sfs_stack_source(const struct sfs_stack *stack)
 {
 	return (struct sfs_snapshot_source){ stack->store, stack->catalog,
-					     stack->pool };
+		                             stack->pool };
 }
 
 static bool note_foreign(void *arg, const struct sfs_list_entry *entry)
@@ -194,9 +192,9 @@ static bool note_foreign(void *arg, const struct sfs_list_entry *entry)
 }
 
 enum sfs_rc sfs_stack_is_empty(struct sfs_stack *stack, bool *is_empty,
-			       struct sfs_err *err)
+                               struct sfs_err *err)
 {
 	*is_empty = true;
 	return stack->store->ops->list(stack->store, "", '/', NULL,
-				       note_foreign, is_empty, NULL, err);
+	                               note_foreign, is_empty, NULL, err);
 }

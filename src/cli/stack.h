@@ -22,7 +22,8 @@ struct sfs_stack {
 };
 
 struct sfs_stack_config {
-	const char *source; /* a directory or file:///dir; may end in _CURRENT */
+	const char
+		*source; /* a directory or file:///dir; may end in _CURRENT */
 	const char *run_prefix;
 	uint32_t max_open_shards;
 };
@@ -34,12 +35,12 @@ struct sfs_stack_config {
  * store in one that fails.
  */
 enum sfs_rc sfs_stack_open(const struct sfs_stack_config *config,
-			   struct sfs_stack *out, struct sfs_err *err)
-	SFS_NODISCARD;
+                           struct sfs_stack *out,
+                           struct sfs_err *err) SFS_NODISCARD;
 
 /* Threads and connections begin. */
-enum sfs_rc sfs_stack_start(struct sfs_stack *stack, struct sfs_err *err)
-	SFS_NODISCARD;
+enum sfs_rc sfs_stack_start(struct sfs_stack *stack,
+                            struct sfs_err *err) SFS_NODISCARD;
 void sfs_stack_close(struct sfs_stack *stack);
 
 struct sfs_snapshot_source sfs_stack_source(const struct sfs_stack *stack);
@@ -49,13 +50,13 @@ struct sfs_snapshot_source sfs_stack_source(const struct sfs_stack *stack);
  * far as publishing is concerned.
  */
 enum sfs_rc sfs_stack_is_empty(struct sfs_stack *stack, bool *is_empty,
-			       struct sfs_err *err) SFS_NODISCARD;
+                               struct sfs_err *err) SFS_NODISCARD;
 
 /*
  * The local directory that a source names, absolute and without links;
  * sfs_free() it.
  */
 enum sfs_rc sfs_source_directory(const char *source, char **out,
-				 struct sfs_err *err) SFS_NODISCARD;
+                                 struct sfs_err *err) SFS_NODISCARD;
 
 #endif

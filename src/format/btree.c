@@ -4,7 +4,7 @@
  * a value of a WITHOUT ROWID table, it reads whole overflowing cells while it
  * searches, and one connection serves one thread. A lookup here reads one
  * page per level, of which the root and the first interior pages stay in
- * memory.
+ * memory; the others go onto the stack, so that lookups allocate nothing.
  *
  * A locator is (page, cell): the low cell_bits bits hold the cell, as many as
  * the smallest possible cells of a page need.
@@ -170,14 +170,10 @@ static enum sfs_rc edge_row_check(const struct sfs_btree_op *op, bool is_last)
 {
 	struct sfs_btree_page page = { .cells = 0 };
 	struct sfs_btree_cell cell;
-	struct sfs_btree_buf buf;
-	uint8_t *data = sfs_btree_buf_begin(op, &buf);
-	uint32_t no = op->t->root;
+	@ @uint32_t no = op->t->root;
 	enum sfs_rc rc = SFS_OK;
 	int depth;
 
-	if (data == NULL)
-		return SFS_E_NO_MEMORY;
 	for (depth = 0; rc == SFS_OK; depth++) {
 		if (depth == SFS_BTREE_DEPTH_MAX)
 			rc = too_deep(op, no);
@@ -191,7 +187,6 @@ static enum sfs_rc edge_row_check(const struct sfs_btree_op *op, bool is_last)
 	if (rc == SFS_OK && page.cells > 0)
 		rc = sfs_btree_cell_parse(op, &page,
 		                          is_last ? page.cells - 1 : 0, &cell);
-	sfs_btree_buf_release(&buf);
 	return rc;
 }
 
@@ -292,19 +287,15 @@ enum sfs_rc sfs_btree_get(struct sfs_btree *t, struct sfs_bytes key,
 {
 	struct sfs_btree_op op = { t, call, err };
 	struct sfs_btree_spot spot;
-	struct sfs_btree_buf buf;
-	uint8_t *data = sfs_btree_buf_begin(&op, &buf);
+	uint8_t data[SFS_BTREE_PAGE_MAX_BYTES];
 	enum sfs_rc rc;
 
 	*found = false;
-	if (data == NULL)
-		return SFS_E_NO_MEMORY;
 	rc = search_tree(&op, data, key, &spot);
 	if (rc == SFS_OK && spot.is_exact) {
 		*found = true;
 		sfs_btree_cell_info(t, &spot.cell, info);
 	}
-	sfs_btree_buf_release(&buf);
 	return rc;
 }
 
@@ -350,14 +341,11 @@ enum sfs_rc sfs_btree_read(struct sfs_btree *t, sfs_locator locator,
 {
 	struct sfs_btree_op op = { t, call, err };
 	struct sfs_btree_cell cell;
-	struct sfs_btree_buf room;
-	uint8_t *data = sfs_btree_buf_begin(&op, &room);
+	uint8_t data[SFS_BTREE_PAGE_MAX_BYTES];
 	uint32_t part = 0;
 	enum sfs_rc rc;
 
 	*got = 0;
-	if (data == NULL)
-		return SFS_E_NO_MEMORY;
 	rc = locate(&op, locator, data, &cell);
 	if (rc == SFS_OK && offset < cell.value_len) {
 		part = cell.value_len - (uint32_t)offset;
@@ -369,7 +357,6 @@ enum sfs_rc sfs_btree_read(struct sfs_btree *t, sfs_locator locator,
 	}
 	if (rc == SFS_OK)
 		*got = part;
-	sfs_btree_buf_release(&room);
 	return rc;
 }
 
@@ -380,13 +367,10 @@ enum sfs_rc sfs_btree_at(struct sfs_btree *t, sfs_locator locator,
 {
 	struct sfs_btree_op op = { t, call, err };
 	struct sfs_btree_cell cell;
-	struct sfs_btree_buf room;
-	uint8_t *data = sfs_btree_buf_begin(&op, &room);
+	uint8_t data[SFS_BTREE_PAGE_MAX_BYTES];
 	uint32_t part;
 	enum sfs_rc rc;
 
-	if (data == NULL)
-		return SFS_E_NO_MEMORY;
 	rc = locate(&op, locator, data, &cell);
 	if (rc == SFS_OK && key_buf != NULL) {
 		part = key_cap < cell.key_len ? (uint32_t)key_cap
@@ -398,6 +382,5 @@ enum sfs_rc sfs_btree_at(struct sfs_btree *t, sfs_locator locator,
 		sfs_btree_cell_info(t, &cell, info);
 		*key_len = cell.key_len;
 	}
-	sfs_btree_buf_release(&room);
 	return rc;
 }

@@ -251,7 +251,7 @@ static enum sfs_rc chain_walk(const struct sfs_btree_op *op,
 	enum sfs_rc rc = SFS_OK;
 
 	/* Large pages: the pointer alone costs less than the page. */
-	if (index - c->index > 4 && size < SFS_BTREE_STACK_BYTES)
+	if (index - c->index > 4 && size <= SFS_BTREE_CHAIN_SKIP_PAGE_BYTES)
 		scratch = sfs_malloc(SFS_BTREE_CHAIN_SKIP_BYTES);
 	while (rc == SFS_OK && c->index < index) {
 		n = run_len(op->t, c, index - c->index);

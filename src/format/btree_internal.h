@@ -22,9 +22,6 @@ enum {
 	SFS_BTREE_CELL_MIN_BYTES = 6, /* four and its pointer */
 	SFS_BTREE_PAYLOAD_MAX_BYTES = INT32_MAX,
 
-	/* Pages up to this size are read onto the stack. */
-	SFS_BTREE_STACK_BYTES = 16384,
-
 	/* Interior pages kept beside the root: per walker, and of all. */
 	SFS_BTREE_CACHE_BYTES = 1 << 20,
 	SFS_BTREE_CACHE_SLOTS = 256, /* at most; a power of two */
@@ -37,6 +34,7 @@ enum {
 	SFS_BTREE_CHAIN_STRIDE = 64, /* pages; shorter chains have no map */
 	SFS_BTREE_CHAIN_READ_BYTES = 256 << 10,
 	SFS_BTREE_CHAIN_SKIP_BYTES = 64 << 10,
+	SFS_BTREE_CHAIN_SKIP_PAGE_BYTES = 8192, /* larger: pointers only */
 
 	SFS_BTREE_SCHEMA_ROW_MAX_BYTES = 1 << 20,
 };
@@ -130,12 +128,6 @@ struct sfs_btree_chain {
 	uint32_t run;  /* pages to read at once, hoping they are in a row */
 };
 
-/* Room for one page, on the stack where it fits. */
-struct sfs_btree_buf {
-	uint8_t *heap;
-	uint8_t stack[SFS_BTREE_STACK_BYTES];
-};
-
 struct sfs_btree_frame {
 	struct sfs_btree_page page;
 	uint32_t index; /* of the cell, or child, that comes next */
@@ -172,11 +164,6 @@ enum sfs_rc sfs_btree_fetch(const struct sfs_btree_op *op, uint32_t page_no,
 enum sfs_rc sfs_btree_page_no_check(const struct sfs_btree_op *op,
                                     uint32_t from,
                                     uint32_t page_no) SFS_NODISCARD;
-
-/* NULL, and NO_MEMORY set, if the page is large and memory is out. */
-uint8_t *sfs_btree_buf_begin(const struct sfs_btree_op *op,
-                             struct sfs_btree_buf *buf);
-void sfs_btree_buf_release(struct sfs_btree_buf *buf);
 
 /* True, and *page set, if the page is in memory. */
 bool sfs_btree_page_cached(struct sfs_btree *t, uint32_t page_no,

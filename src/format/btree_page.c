@@ -56,24 +56,6 @@ enum sfs_rc sfs_btree_page_no_check(const struct sfs_btree_op *op,
 	return SFS_OK;
 }
 
-uint8_t *sfs_btree_buf_begin(const struct sfs_btree_op *op,
-                             struct sfs_btree_buf *buf)
-{
-	buf->heap = NULL;
-	if (op->t->page_size <= sizeof(buf->stack))
-		return buf->stack;
-	buf->heap = sfs_malloc(op->t->page_size);
-	if (buf->heap == NULL)
-		(void)sfs_err_set(op->err, SFS_E_NO_MEMORY,
-		                  "%s: no memory for a page", op->t->name);
-	return buf->heap;
-}
-
-void sfs_btree_buf_release(struct sfs_btree_buf *buf)
-{
-	sfs_free(buf->heap);
-}
-
 enum sfs_rc sfs_btree_page_check(const struct sfs_btree_op *op,
                                  struct sfs_btree_page *page)
 {

@@ -51,8 +51,8 @@ struct sfs_manifest {
 	char *db_path_template;
 	enum sfs_key_encoding key_encoding;
 	enum sfs_strategy strategy;
-	char *sharding;                    /* JSON text as stored */
-	char *custom;                      /* JSON object text; "{}" if empty */
+	char *sharding; /* JSON text as stored */
+	char *custom;   /* JSON object text, "{}" if empty; read it lax */
 	struct sfs_manifest_shard *shards; /* num_dbs of them, by db_id */
 	struct sfs_arena *strings; /* what the shards' strings live in */
 };

@@ -29,7 +29,10 @@ enum sfs_rc sfs_manifest_sqlite_fail(sqlite3 *db, int code, struct sfs_err *err)
 	}
 }
 
-/* Reads a document of one value, whose first token goes to *first. */
+/*
+ * Reads a document of one value, whose first token goes to *first. Lax, since
+ * users may put any text into "custom".
+ */
 static enum sfs_rc read_whole(const char *text, size_t len,
                               struct sfs_json_token *first, struct sfs_err *err)
 {
@@ -38,6 +41,7 @@ static enum sfs_rc read_whole(const char *text, size_t len,
 	enum sfs_rc rc;
 
 	sfs_json_reader_init(&r, text, len);
+	r.is_lax = true;
 	rc = sfs_json_next(&r, first, err);
 	t = *first;
 	while (rc == SFS_OK && t.type != SFS_JSON_END)

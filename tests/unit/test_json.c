@@ -228,6 +228,24 @@ static void nesting_is_bounded(void)
 	HAS_STR(err.msg, "deep");
 }
 
+static void a_lax_reader_replaces_half_pairs(void)
+{
+	const char text[] = "[\"\\ud800\", \"\\udcffx\\ud83d\\ude00\\ud800"
+			    "\\u0041\"]";
+	struct sfs_json_reader r;
+	struct sfs_json_token t;
+
+	sfs_json_reader_init(&r, text, strlen(text));
+	r.is_lax = true;
+	IS_INT(sfs_json_next(&r, &t, NULL), SFS_OK);
+	IS_INT(sfs_json_next(&r, &t, NULL), SFS_OK);
+	IS_STR(t.text, "\xef\xbf\xbd");
+	IS_INT(sfs_json_next(&r, &t, NULL), SFS_OK);
+	IS_STR(t.text, "\xef\xbf\xbdx\xf0\x9f\x98\x80\xef\xbf\xbd"
+	               "A");
+	sfs_json_reader_release(&r);
+}
+
 static void a_reader_at_its_end_stays_there(void)
 {
 	struct sfs_json_reader r;
@@ -390,6 +408,7 @@ int main(void)
 	RUN(what_is_not_json_is_refused);
 	RUN(faults_tell_line_and_column);
 	RUN(nesting_is_bounded);
+	RUN(a_lax_reader_replaces_half_pairs);
 	RUN(a_reader_at_its_end_stays_there);
 	RUN(a_value_can_be_skipped_and_keeps_its_text);
 	RUN(where_no_value_is_skipping_fails);

@@ -337,6 +337,7 @@ static void what_shardyfusion_publishes_is_taken(void)
 	             " shard_prefix, 4, 'bad', custom FROM build_meta");
 	expect_taken("UPDATE build_meta SET custom = ''");
 	expect_taken("UPDATE build_meta SET custom = '{\"loss\": NaN}'");
+	expect_taken("UPDATE build_meta SET custom = '{\"f\": \"\\udcff\"}'");
 	expect_taken("UPDATE shards SET db_url = NULL WHERE db_id = 1");
 	expect_taken("UPDATE shards SET writer_info = '{}'");
 	expect_taken("DELETE FROM shards");

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes a store for tests and benchmarks, or adds a snapshot to one, through
+ * the same rooms that read it: router, SQLite adapter, manifest, pointer.
+ *
+ *	mkstore [-e ENCODING] [-n NUM_DBS] [-p PAGE_SIZE] [-r RUN_ID]
+ *	        [-u URL] [-g ROWS -v BYTES] DIR
+ *
+ * With -g it makes u64be keys 0 ... ROWS-1, each value BYTES long and
+ * beginning with its key in decimal; else it reads "NAME<TAB>VALUE" lines
+ * (names as in keys/) from standard input, the last of equal names winning.
+ * It prints the snapshot ID.
+ */
+#include "adapter/sqlite.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "format/current.h"
+#include "format/keys.h"
+#include "format/manifest.h"
+#include "format/names.h"
+#include "format/router.h"
+#include "store/local.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+enum { BATCH = 4096 };
+
+struct pair {
+	uint32_t shard;
+	struct sfs_pair pair;
+};
+
+struct job {
+	enum sfs_key_encoding encoding;
+	uint32_t num_dbs;
+	uint32_t page_size;
+	const char *run_id;
+	const char *url; /* what the manifest says; NULL: the store's own */
+	uint64_t generate;
+	size_t value_bytes;
+	const char *dir;
+	struct sfs_store *store;
+	struct pair *pairs;
+	size_t count;
+	size_t cap;
+};
+
+static void die(const char *what, const struct sfs_err *err)
+{
+	(void)fprintf(stderr, "mkstore: %s: %s\n", what, err->msg);
+	exit(1);
+}
+
+static void *must(void *p)
+{
+	if (p == NULL) {
+		(void)fprintf(stderr, "mkstore: out of memory\n");
+		exit(1);
+	}
+	return p;
+}
+
+static void add(struct job *j, const struct sfs_router *router,
+                struct sfs_bytes key, struct sfs_bytes value)
+{
+	uint8_t *copy = must(sfs_malloc(key.len + value.len));
+
+	if (j->count == j->cap) {
+		j->cap = j->cap > 0 ? j->cap * 2 : 1024;
+		j->pairs = must(
+			sfs_realloc_array(j->pairs, j->cap, sizeof(*j->pairs)));
+	}
+	memcpy(copy, key.data, key.len);
+	memcpy(copy + key.len, value.data, value.len);
+	j->pairs[j->count++] =
+		(struct pair){ sfs_router_route(router, key),
+		               { { copy, key.len },
+		                 { copy + key.len, value.len } } };
+}
+
+static void generate(struct job *j, const struct sfs_router *router)
+{
+	char *value = must(sfs_malloc(j->value_bytes + 32));
+	uint8_t key[8];
+
+	memset(value, '.', j->value_bytes + 32);
+	for (uint64_t i = 0; i < j->generate; i++) {
+		int n = snprintf(value, 32, "%llu", (unsigned long long)i);
+
+		value[n] = ' ';
+		for (int b = 0; b < 8; b++)
+			key[b] = (uint8_t)(i >> (56 - 8 * b));
+		add(j, router, (struct sfs_bytes){ key, 8 },
+		    (struct sfs_bytes){ (uint8_t *)value, j->value_bytes });
+	}
+	sfs_free(value);
+}
+
+static void read_lines(struct job *j, const struct sfs_router *router)
+{
+	struct sfs_bytes key;
+	struct sfs_bytes value;
+	uint8_t *buf = NULL;
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t len;
+	char *tab;
+
+	while ((len = getline(&line, &cap, stdin)) > 0) {
+		if (line[len - 1] == '\n')
+			len--;
+		tab = memchr(line, '\t', (size_t)len);
+		buf = must(
+			sfs_realloc_array(buf, sfs_key_room((size_t)len), 1));
+		if (tab == NULL ||
+		    !sfs_key_from_name(j->encoding, line, (size_t)(tab - line),
+		                       buf, &key.len)) {
+			(void)fprintf(stderr, "mkstore: bad line: %s\n", line);
+			exit(1);
+		}
+		key.data = buf;
+		value.data = (uint8_t *)tab + 1;
+		value.len = (size_t)(line + len - tab - 1);
+		add(j, router, key, value);
+	}
+	free(line);
+	sfs_free(buf);
+}
+
+static int by_shard(const void *a, const void *b)
+{
+	const struct pair *x = a;
+	const struct pair *y = b;
+	size_t len;
+	int order;
+
+	if (x->shard != y->shard)
+		return x->shard < y->shard ? -1 : 1;
+	len = x->pair.key.len < y->pair.key.len ? x->pair.key.len
+	                                        : y->pair.key.len;
+	order = memcmp(x->pair.key.data, y->pair.key.data, len);
+	if (order != 0)
+		return order;
+	return x->pair.key.len < y->pair.key.len ? -1 : 1;
+}
+
+/* Writes pairs [from, to) as one shard. */
+static void write_shard(struct job *j, struct sfs_manifest *m, size_t from,
+                        size_t to)
+{
+	uint32_t db_id = j->pairs[from].shard;
+	struct sfs_manifest_shard *row = &m->shards[db_id];
+	struct sfs_shard_location where = { .store = j->store,
+		                            .local_dir = j->dir };
+	struct sfs_shard_writer *w;
+	struct sfs_pair batch[BATCH];
+	char key[SFS_STORE_KEY_MAX];
+	char options[64];
+	struct sfs_err err;
+	char *url = NULL;
+	size_t n = 0;
+
+	if (sfs_attempt_key(m->shard_prefix, m->run_id, m->db_path_template,
+	                    db_id, 0, key, sizeof(key), &err) != SFS_OK)
+		die("attempt", &err);
+	(void)snprintf(options, sizeof(options), "{\"page_size\":%u}",
+	               j->page_size);
+	if (asprintf(&url, "%s/%s", m->s3_prefix, key) < 0)
+		must(NULL);
+	where.key_prefix = key;
+	where.db_url = url;
+	where.options = options;
+	if (sfs_adapter_sqlite.open_writer(&where, &w, &err) != SFS_OK)
+		die("writer", &err);
+	for (size_t i = from; i < to; i++) {
+		batch[n++] = j->pairs[i].pair;
+		if (n < BATCH && i + 1 < to)
+			continue;
+		if (w->ops->write_batch(w, batch, n, &err) != SFS_OK)
+			die("write", &err);
+		n = 0;
+	}
+	if (w->ops->seal(w, &err) != SFS_OK)
+		die("seal", &err);
+	row->db_url = url; /* lives until the program ends */
+	row->db_bytes = w->ops->db_bytes(w);
+	row->row_count = to - from;
+	row->checkpoint_id = "00000000000000000000000000000000";
+	row->writer_info = "{}";
+	w->ops->close(w);
+}
+
+static void write_shards(struct job *j, struct sfs_manifest *m)
+{
+	size_t from = 0;
+
+	if (j->count > 0)
+		qsort(j->pairs, j->count, sizeof(*j->pairs), by_shard);
+	for (size_t i = 1; i <= j->count; i++) {
+		if (i < j->count && j->pairs[i].shard == j->pairs[from].shard)
+			continue;
+		write_shard(j, m, from, i);
+		from = i;
+	}
+}
+
+static void publish(struct job *j, const struct sfs_manifest *m)
+{
+	struct sfs_buf text = SFS_BUF_INIT(SFS_CURRENT_MAX_BYTES);
+	struct sfs_current current = { 0 };
+	struct sfs_snapshot_id id = { 0 };
+	char key[SFS_MANIFEST_KEY_BYTES];
+	char shown[SFS_SNAPSHOT_ID_BYTES];
+	struct sfs_err err;
+	void *data;
+	size_t len;
+
+	id.published_at_ns = m->created_at_ns;
+	(void)snprintf(id.run_id, sizeof(id.run_id), "%s", m->run_id);
+	sfs_snapshot_id_manifest_key(&id, key);
+	if (sfs_manifest_serialize(m, &data, &len, &err) != SFS_OK ||
+	    j->store->ops->put(j->store, key, data, len, NULL, NULL, &err) !=
+	            SFS_OK)
+		die("manifest", &err);
+	(void)snprintf(current.manifest_ref, sizeof(current.manifest_ref),
+	               "%s/%s", m->s3_prefix, key);
+	(void)snprintf(current.run_id, sizeof(current.run_id), "%s", m->run_id);
+	current.updated_at_ns = m->created_at_ns;
+	sfs_current_print(&current, &text);
+	if (sfs_buf_finish(&text, "_CURRENT", &err) != SFS_OK ||
+	    j->store->ops->put(j->store, SFS_CURRENT_KEY, text.data, text.len,
+	                       NULL, NULL, &err) != SFS_OK)
+		die("_CURRENT", &err);
+	sfs_snapshot_id_text(&id, shown);
+	(void)puts(shown);
+	sfs_buf_release(&text);
+	sfs_free(data);
+}
+
+static void run(struct job *j)
+{
+	struct sfs_manifest m = {
+		.run_id = (char *)j->run_id,
+		.created_at_ns = sfs_clock_wall_ns() / 1000 * 1000,
+		.num_dbs = j->num_dbs,
+		.key_col = (char *)"_key",
+		.shard_prefix = (char *)"shards",
+		.db_path_template = (char *)"db={db_id:05d}",
+		.key_encoding = j->encoding,
+		.strategy = SFS_STRATEGY_HASH,
+		.sharding = (char *)"{\"cel_columns\": null, \"cel_expr\": "
+				    "null, \"hash_algorithm\": \"xxh3_64\", "
+				    "\"routing_values\": null, \"strategy\": "
+				    "\"hash\"}",
+		.custom = (char *)"{}",
+	};
+	struct sfs_router router;
+	struct sfs_err err;
+
+	if (sfs_store_local_open(j->dir, &j->store, &err) != SFS_OK)
+		die(j->dir, &err);
+	m.s3_prefix = (char *)(j->url != NULL ? j->url : j->store->url);
+	m.shards = must(sfs_calloc(j->num_dbs, sizeof(*m.shards)));
+	if (sfs_router_init(&router, &m, &err) != SFS_OK)
+		die("router", &err);
+	if (j->generate > 0)
+		generate(j, &router);
+	else
+		read_lines(j, &router);
+	write_shards(j, &m);
+	publish(j, &m);
+	sfs_free(m.shards);
+	j->store->ops->close(j->store);
+}
+
+static const char *random_run_id(void)
+{
+	static char text[33];
+	unsigned char raw[16];
+
+	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+		must(NULL);
+	for (int i = 0; i < 16; i++)
+		(void)snprintf(text + 2 * i, 3, "%02x", raw[i]);
+	return text;
+}
+
+int main(int argc, char **argv)
+{
+	struct job j = { .encoding = SFS_KEY_U64BE,
+		         .num_dbs = 4,
+		         .page_size = 4096,
+		         .value_bytes = 100 };
+	int option;
+
+	while ((option = getopt(argc, argv, "e:n:p:r:u:g:v:")) != -1) {
+		switch (option) {
+		case 'e':
+			j.encoding = sfs_key_encoding_from_text(optarg);
+			break;
+		case 'n':
+			j.num_dbs = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'p':
+			j.page_size = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'r':
+			j.run_id = optarg;
+			break;
+		case 'u':
+			j.url = optarg;
+			break;
+		case 'g':
+			j.generate = strtoull(optarg, NULL, 10);
+			break;
+		case 'v':
+			j.value_bytes = strtoull(optarg, NULL, 10);
+			break;
+		default:
+			return 2;
+		}
+	}
+	if (optind != argc - 1 || j.encoding == SFS_KEY_INVALID ||
+	    j.num_dbs == 0)
+		return 2;
+	if (j.run_id == NULL)
+		j.run_id = random_run_id();
+	j.dir = argv[optind];
+	(void)mkdir(j.dir, 0777); /* may exist; else opening it fails */
+	run(&j);
+	for (size_t i = 0; i < j.count; i++)
+		sfs_free((void *)j.pairs[i].pair.key.data);
+	sfs_free(j.pairs);
+	return 0;
+}
