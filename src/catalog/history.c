@@ -196,6 +196,7 @@ static enum sfs_rc parent_of(const struct sfs_manifest *m,
 
 	out[0] = '\0';
 	sfs_json_reader_init(&r, m->custom, strlen(m->custom));
+	r.is_lax = true;
 	while ((rc = sfs_json_next(&r, &t, err)) == SFS_OK &&
 	       t.type != SFS_JSON_END) {
 		if (t.type == SFS_JSON_STRING && is_parent &&

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <yaml.h>
 
+/* libyaml's work grows with the square of the depth. */
+enum { DEPTH_MAX = 64 };
+
 static enum sfs_rc fail(const yaml_mark_t *at, const char *what,
                         struct sfs_err *err)
 {
@@ -69,7 +72,11 @@ static enum sfs_rc skip_nested(yaml_parser_t *p, struct sfs_err *err)
 		if (rc != SFS_OK)
 			return rc;
 		depth += depth_change(event.type);
+		if (depth > DEPTH_MAX)
+			rc = fail(&event.start_mark, "nested too deeply", err);
 		yaml_event_delete(&event);
+		if (rc != SFS_OK)
+			return rc;
 	}
 	return SFS_OK;
 }

@@ -170,7 +170,8 @@ static enum sfs_rc edge_row_check(const struct sfs_btree_op *op, bool is_last)
 {
 	struct sfs_btree_page page = { .cells = 0 };
 	struct sfs_btree_cell cell;
-	@ @uint32_t no = op->t->root;
+	uint8_t data[SFS_BTREE_PAGE_MAX_BYTES];
+	uint32_t no = op->t->root;
 	enum sfs_rc rc = SFS_OK;
 	int depth;
 

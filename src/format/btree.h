@@ -21,8 +21,10 @@
  * Reserved bytes per page are understood; WAL mode, text encodings of the
  * schema other than UTF-8, and other schemas are refused.
  *
- * A walker is immutable apart from a small cache under its own lock, and
- * serves any number of threads.
+ * A walker is immutable apart from its caches (interior pages, and where the
+ * pages of long values lie), which are bounded and begin with the first use;
+ * it serves any number of threads. Lookups take 70 KiB of stack and allocate
+ * nothing but those caches.
  */
 struct sfs_btree;
 
@@ -35,6 +37,8 @@ enum {
  * messages. Checks header, schema, and the key types of the first and last
  * row. CORRUPT names what is wrong: "not an SQLite database", "truncated",
  * "table kv has another definition: ...", "kv is a view", "has a trigger".
+ * UNSUPPORTED: WAL mode, a schema in UTF-16, a newer format, more pages than
+ * a locator can name.
  */
 enum sfs_rc sfs_btree_open(struct sfs_object *object, const char *name,
                            struct sfs_btree **out, const struct sfs_call *call,

@@ -1,37 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads a manifest. It is a database file from a store that anybody may have
- * written, so SQLite gets it read-only and in memory, may read two ordinary
- * tables and nothing else, and may do no more work than the size of the file
- * explains. All values are then checked here; column types in an SQLite
- * schema are a habit, not a promise.
+ * written: manifest_image.c sees to it that SQLite only reads, and here every
+ * value is checked before it is kept.
  */
 #include "format/manifest.h"
 
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/keyname.h"
 #include "format/manifest_check.h"
+#include "format/manifest_image.h"
 #include "format/names.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <string.h>
 
 static const char MAGIC[16] = "SQLite format 3";
 
-enum {
-	FORMAT_VERSION = 4,
-	STEPS_PER_TICK = 10000, /* of SQLite's virtual machine */
-	TICKS_MIN = 100,
-	BYTES_PER_TICK = 1000, /* a row is read in some 20 steps */
-	VALUE_BYTES_MIN = 4096,
-};
+enum { FORMAT_VERSION = 4 };
 
 struct reader {
-	sqlite3 *db;
-	size_t ticks_left;
+	struct sfs_image image;
 	struct sfs_manifest *m;
 	struct sfs_err *err;
 };
@@ -46,111 +36,6 @@ static enum sfs_rc no_memory(struct reader *r)
 	return sfs_err_set(r->err, SFS_E_NO_MEMORY, "out of memory");
 }
 
-static int on_progress(void *arg)
-{
-	struct reader *r = arg;
-
-	if (r->ticks_left == 0)
-		return 1;
-	r->ticks_left--;
-	return 0;
-}
-
-static int authorize(void *arg, int action, const char *table,
-                     const char *column, const char *schema,
-                     const char *trigger)
-{
-	(void)arg;
-	(void)column;
-	(void)schema;
-	(void)trigger;
-	if (action == SQLITE_SELECT)
-		return SQLITE_OK;
-	if (action == SQLITE_READ &&
-	    (sqlite3_stricmp(table, "build_meta") == 0 ||
-	     sqlite3_stricmp(table, "shards") == 0))
-		return SQLITE_OK;
-	return SQLITE_DENY;
-}
-
-/* What must be set before SQLite sees the first byte of the file. */
-static int harden(struct reader *r, size_t len)
-{
-	static const struct {
-		int option;
-		int value;
-	} options[] = {
-		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },
-		{ SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
-		{ SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
-		{ SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
-		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
-	};
-	int longest = len < VALUE_BYTES_MIN ? VALUE_BYTES_MIN : (int)len;
-	int code = SQLITE_OK;
-	size_t i;
-
-	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		if (code == SQLITE_OK)
-			code = sqlite3_db_config(r->db, options[i].option,
-			                         options[i].value, NULL);
-	}
-	sqlite3_limit(r->db, SQLITE_LIMIT_LENGTH, longest);
-	sqlite3_limit(r->db, SQLITE_LIMIT_EXPR_DEPTH, 100);
-	sqlite3_limit(r->db, SQLITE_LIMIT_VDBE_OP, 25000);
-	sqlite3_limit(r->db, SQLITE_LIMIT_WORKER_THREADS, 0);
-	r->ticks_left = TICKS_MIN + len / BYTES_PER_TICK;
-	sqlite3_progress_handler(r->db, STEPS_PER_TICK, on_progress, r);
-	return code;
-}
-
-static enum sfs_rc open_image(struct reader *r, const void *data, size_t len)
-{
-	static const char settings[] = "PRAGMA cell_size_check = ON;"
-				       "PRAGMA temp_store = MEMORY;"
-				       "PRAGMA cache_size = -256;";
-	int code;
-
-	code = sqlite3_open_v2(":memory:", &r->db,
-	                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-	                       NULL);
-	if (r->db == NULL)
-		return no_memory(r);
-	if (code == SQLITE_OK)
-		code = harden(r, len);
-	if (code == SQLITE_OK)
-		/* READONLY: the bytes stay ours and are never written. */
-		code = sqlite3_deserialize(
-			r->db, "main", (unsigned char *)(uintptr_t)data,
-			(sqlite3_int64)len, (sqlite3_int64)len,
-			SQLITE_DESERIALIZE_READONLY);
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(r->db, settings, NULL, NULL, NULL);
-	if (code != SQLITE_OK)
-		return sfs_manifest_sqlite_fail(r->db, code, r->err);
-	return SFS_OK;
-}
-
-static enum sfs_rc prepare(struct reader *r, const char *sql,
-                           sqlite3_stmt **stmt)
-{
-	int code = sqlite3_prepare_v2(r->db, sql, -1, stmt, NULL);
-
-	if (code != SQLITE_OK)
-		return sfs_manifest_sqlite_fail(r->db, code, r->err);
-	return SFS_OK;
-}
-
-static enum sfs_rc step(struct reader *r, sqlite3_stmt *stmt, bool *has_row)
-{
-	int code = sqlite3_step(stmt);
-
-	*has_row = code == SQLITE_ROW;
-	if (code != SQLITE_ROW && code != SQLITE_DONE)
-		return sfs_manifest_sqlite_fail(r->db, code, r->err);
-	return SFS_OK;
-}
-
 /* A view or virtual table of that name would be a program, not rows. */
 static enum sfs_rc check_table(struct reader *r, sqlite3_stmt *stmt,
                                const char *name)
@@ -161,7 +46,7 @@ static enum sfs_rc check_table(struct reader *r, sqlite3_stmt *stmt,
 	(void)sqlite3_reset(stmt); /* repeats what step() told */
 	if (sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) != SQLITE_OK)
 		return no_memory(r);
-	rc = step(r, stmt, &has_row);
+	rc = sfs_image_step(stmt, &has_row, r->err);
 	if (rc != SFS_OK)
 		return rc;
 	if (!has_row)
@@ -177,10 +62,11 @@ static enum sfs_rc check_tables(struct reader *r)
 	sqlite3_stmt *stmt = NULL;
 	enum sfs_rc rc;
 
-	rc = prepare(r,
-	             "SELECT type = 'table' AND rootpage > 0 FROM sqlite_master"
-	             " WHERE name = ?1 COLLATE NOCASE",
-	             &stmt);
+	rc = sfs_image_prepare(
+		&r->image,
+		"SELECT type = 'table' AND rootpage > 0 FROM sqlite_master"
+		" WHERE name = ?1 COLLATE NOCASE",
+		&stmt, r->err);
 	if (rc == SFS_OK)
 		rc = check_table(r, stmt, "build_meta");
 	if (rc == SFS_OK)
@@ -189,69 +75,12 @@ static enum sfs_rc check_tables(struct reader *r)
 	return rc;
 }
 
-static enum sfs_rc bad_column(struct reader *r, sqlite3_stmt *stmt, int column,
-                              const char *what)
-{
-	return sfs_err_set(r->err, SFS_E_CORRUPT, "%s %s",
-	                   sqlite3_column_name(stmt, column), what);
-}
-
-/* The whole number in a column, from 0 to max. */
-static enum sfs_rc get_int(struct reader *r, sqlite3_stmt *stmt, int column,
-                           int64_t max, int64_t *out)
-{
-	if (sqlite3_column_type(stmt, column) != SQLITE_INTEGER)
-		return bad_column(r, stmt, column, "is not an integer");
-	*out = sqlite3_column_int64(stmt, column);
-	if (*out < 0)
-		return sfs_err_set(r->err, SFS_E_CORRUPT,
-		                   "%s is negative (%" PRId64 ")",
-		                   sqlite3_column_name(stmt, column), *out);
-	if (*out > max)
-		return sfs_err_set(r->err, SFS_E_CORRUPT,
-		                   "%s is too large (%" PRId64 ")",
-		                   sqlite3_column_name(stmt, column), *out);
-	return SFS_OK;
-}
-
-static bool is_clean_utf8(const uint8_t *p, size_t len)
-{
-	size_t n = sfs_ascii_run(p, len);
-	size_t step;
-
-	for (; n < len; n += step) {
-		step = p[n] == 0 ? 0 : sfs_utf8_sequence(p + n, len - n);
-		if (step == 0)
-			return false;
-	}
-	return true;
-}
-
-/* The text in a column, borrowed until the next step. */
-static enum sfs_rc get_text(struct reader *r, sqlite3_stmt *stmt, int column,
-                            const char **out, size_t *len)
-{
-	const unsigned char *text;
-
-	if (sqlite3_column_type(stmt, column) != SQLITE_TEXT)
-		return bad_column(r, stmt, column, "is not a text");
-	text = sqlite3_column_text(stmt, column);
-	if (text == NULL)
-		return no_memory(r);
-	*len = (size_t)sqlite3_column_bytes(stmt, column);
-	if (!is_clean_utf8(text, *len))
-		return bad_column(r, stmt, column,
-		                  "holds NUL or bytes that are not UTF-8");
-	*out = (const char *)text;
-	return SFS_OK;
-}
-
 static enum sfs_rc copy_text(struct reader *r, sqlite3_stmt *stmt, int column,
                              char **out)
 {
 	const char *text;
 	size_t len;
-	enum sfs_rc rc = get_text(r, stmt, column, &text, &len);
+	enum sfs_rc rc = sfs_image_text(stmt, column, &text, &len, r->err);
 
 	if (rc != SFS_OK)
 		return rc;
@@ -267,14 +96,15 @@ static enum sfs_rc check_version(struct reader *r)
 	int64_t version;
 	enum sfs_rc rc;
 
-	rc = prepare(r, "SELECT format_version FROM build_meta NOT INDEXED",
-	             &stmt);
+	rc = sfs_image_prepare(
+		&r->image, "SELECT format_version FROM build_meta NOT INDEXED",
+		&stmt, r->err);
 	if (rc == SFS_OK)
-		rc = step(r, stmt, &has_row);
+		rc = sfs_image_step(stmt, &has_row, r->err);
 	if (rc == SFS_OK && !has_row)
 		rc = corrupt(r, "no row in build_meta");
 	if (rc == SFS_OK)
-		rc = get_int(r, stmt, 0, INT64_MAX, &version);
+		rc = sfs_image_int(stmt, 0, INT64_MAX, &version, r->err);
 	if (rc == SFS_OK && version != FORMAT_VERSION)
 		rc = sfs_err_set(r->err, SFS_E_UNSUPPORTED,
 		                 "format_version is %" PRId64 ", not %d",
@@ -323,7 +153,8 @@ static enum sfs_rc read_created_at(struct reader *r, sqlite3_stmt *stmt)
 {
 	const char *text;
 	size_t len;
-	enum sfs_rc rc = get_text(r, stmt, META_CREATED_AT, &text, &len);
+	enum sfs_rc rc =
+		sfs_image_text(stmt, META_CREATED_AT, &text, &len, r->err);
 
 	if (rc == SFS_OK && !sfs_time_parse(text, len, &r->m->created_at_ns))
 		rc = corrupt(r, "created_at is no ISO 8601 time");
@@ -333,7 +164,8 @@ static enum sfs_rc read_created_at(struct reader *r, sqlite3_stmt *stmt)
 static enum sfs_rc read_num_dbs(struct reader *r, sqlite3_stmt *stmt)
 {
 	int64_t num_dbs;
-	enum sfs_rc rc = get_int(r, stmt, META_NUM_DBS, INT64_MAX, &num_dbs);
+	enum sfs_rc rc =
+		sfs_image_int(stmt, META_NUM_DBS, INT64_MAX, &num_dbs, r->err);
 
 	if (rc != SFS_OK)
 		return rc;
@@ -352,7 +184,8 @@ static enum sfs_rc read_key_encoding(struct reader *r, sqlite3_stmt *stmt)
 {
 	const char *text;
 	size_t len;
-	enum sfs_rc rc = get_text(r, stmt, META_KEY_ENCODING, &text, &len);
+	enum sfs_rc rc =
+		sfs_image_text(stmt, META_KEY_ENCODING, &text, &len, r->err);
 
 	if (rc != SFS_OK)
 		return rc;
@@ -408,13 +241,14 @@ static enum sfs_rc read_meta(struct reader *r)
 	bool has_row = false;
 	enum sfs_rc rc;
 
-	rc = prepare(r,
-	             "SELECT run_id, created_at, num_dbs, s3_prefix, key_col,"
-	             " sharding, db_path_template, shard_prefix, key_encoding,"
-	             " custom FROM build_meta NOT INDEXED",
-	             &stmt);
+	rc = sfs_image_prepare(
+		&r->image,
+		"SELECT run_id, created_at, num_dbs, s3_prefix, key_col,"
+		" sharding, db_path_template, shard_prefix, key_encoding,"
+		" custom FROM build_meta NOT INDEXED",
+		&stmt, r->err);
 	if (rc == SFS_OK)
-		rc = step(r, stmt, &has_row);
+		rc = sfs_image_step(stmt, &has_row, r->err);
 	if (rc == SFS_OK && !has_row)
 		rc = corrupt(r, "no row in build_meta");
 	if (rc == SFS_OK)
@@ -450,11 +284,13 @@ static enum sfs_rc read_counts(struct reader *r, sqlite3_stmt *stmt,
 	int64_t bytes = 0;
 	enum sfs_rc rc;
 
-	rc = get_int(r, stmt, SHARD_ATTEMPT, UINT32_MAX, &attempt);
+	rc = sfs_image_int(stmt, SHARD_ATTEMPT, UINT32_MAX, &attempt, r->err);
 	if (rc == SFS_OK)
-		rc = get_int(r, stmt, SHARD_ROW_COUNT, INT64_MAX, &rows);
+		rc = sfs_image_int(stmt, SHARD_ROW_COUNT, INT64_MAX, &rows,
+		                   r->err);
 	if (rc == SFS_OK)
-		rc = get_int(r, stmt, SHARD_DB_BYTES, INT64_MAX, &bytes);
+		rc = sfs_image_int(stmt, SHARD_DB_BYTES, INT64_MAX, &bytes,
+		                   r->err);
 	s->attempt = (uint32_t)attempt;
 	s->row_count = (uint64_t)rows;
 	s->db_bytes = (uint64_t)bytes;
@@ -470,7 +306,7 @@ static enum sfs_rc get_optional(struct reader *r, sqlite3_stmt *stmt,
 	*len = 0;
 	if (sqlite3_column_type(stmt, (int)column) == SQLITE_NULL)
 		return SFS_OK;
-	return get_text(r, stmt, (int)column, out, len);
+	return sfs_image_text(stmt, (int)column, out, len, r->err);
 }
 
 static enum sfs_rc read_optional(struct reader *r, sqlite3_stmt *stmt,
@@ -499,7 +335,8 @@ static enum sfs_rc read_writer_info(struct reader *r, sqlite3_stmt *stmt,
 {
 	const char *text;
 	size_t len;
-	enum sfs_rc rc = get_text(r, stmt, SHARD_WRITER_INFO, &text, &len);
+	enum sfs_rc rc =
+		sfs_image_text(stmt, SHARD_WRITER_INFO, &text, &len, r->err);
 
 	if (rc != SFS_OK)
 		return rc;
@@ -538,7 +375,8 @@ static enum sfs_rc place_row(struct reader *r, sqlite3_stmt *stmt,
 {
 	struct sfs_manifest *m = r->m;
 	int64_t db_id;
-	enum sfs_rc rc = get_int(r, stmt, SHARD_DB_ID, INT64_MAX, &db_id);
+	enum sfs_rc rc =
+		sfs_image_int(stmt, SHARD_DB_ID, INT64_MAX, &db_id, r->err);
 
 	if (rc != SFS_OK)
 		return rc;
@@ -563,7 +401,7 @@ static enum sfs_rc read_shard_rows(struct reader *r, sqlite3_stmt *stmt)
 	bool has_row;
 
 	for (;;) {
-		rc = step(r, stmt, &has_row);
+		rc = sfs_image_step(stmt, &has_row, r->err);
 		if (rc != SFS_OK || !has_row)
 			return rc;
 		if (rows++ == r->m->num_dbs)
@@ -586,11 +424,12 @@ static enum sfs_rc read_shards(struct reader *r)
 	r->m->strings = sfs_arena_new();
 	if (r->m->shards == NULL || r->m->strings == NULL)
 		return no_memory(r);
-	rc = prepare(r,
-	             "SELECT db_id, db_url, attempt, row_count, db_bytes,"
-	             " min_key, max_key, checkpoint_id, writer_info"
-	             " FROM shards NOT INDEXED",
-	             &stmt);
+	rc = sfs_image_prepare(
+		&r->image,
+		"SELECT db_id, db_url, attempt, row_count, db_bytes,"
+		" min_key, max_key, checkpoint_id, writer_info"
+		" FROM shards NOT INDEXED",
+		&stmt, r->err);
 	if (rc == SFS_OK)
 		rc = read_shard_rows(r, stmt);
 	(void)sqlite3_finalize(stmt); /* repeats what step() told */
@@ -607,13 +446,12 @@ static enum sfs_rc read_all(struct reader *r, const void *data, size_t len)
 		return sfs_err_set(r->err, SFS_E_UNSUPPORTED,
 		                   "%zu bytes, over the limit of %d", len,
 		                   SFS_MANIFEST_MAX_BYTES);
-	rc = open_image(r, data, len);
+	rc = sfs_image_open(&r->image, data, len, r->err);
 	if (rc == SFS_OK)
 		rc = check_tables(r);
 	if (rc != SFS_OK)
 		return rc;
-	if (sqlite3_set_authorizer(r->db, authorize, NULL) != SQLITE_OK)
-		return no_memory(r);
+	sfs_image_restrict(&r->image);
 	rc = check_version(r);
 	if (rc == SFS_OK)
 		rc = read_meta(r);
@@ -635,7 +473,7 @@ enum sfs_rc sfs_manifest_parse(const void *data, size_t len,
 		rc = no_memory(&r);
 	else
 		rc = read_all(&r, data, len);
-	(void)sqlite3_close(r.db); /* no statement is left open */
+	sfs_image_release(&r.image);
 	if (rc != SFS_OK) {
 		sfs_manifest_free(r.m);
 		return sfs_err_wrap(r.err, "manifest");

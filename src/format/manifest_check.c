@@ -13,22 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum sfs_rc sfs_manifest_sqlite_fail(sqlite3 *db, int code, struct sfs_err *err)
-{
-	switch (code & 0xff) {
-	case SQLITE_NOMEM:
-		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
-	case SQLITE_TOOBIG:
-		return sfs_err_set(err, SFS_E_TOO_BIG, "a value is too big");
-	case SQLITE_INTERRUPT:
-		return sfs_err_set(err, SFS_E_CORRUPT,
-		                   "needs more work than its size explains");
-	default:
-		return sfs_err_set(err, SFS_E_CORRUPT, "%s",
-		                   sqlite3_errmsg(db));
-	}
-}
-
 /*
  * Reads a document of one value, whose first token goes to *first. Lax, since
  * users may put any text into "custom".

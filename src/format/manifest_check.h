@@ -5,19 +5,14 @@
 #include "format/manifest.h"
 #include "shardyfs/err.h"
 
-#include <sqlite3.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * What the reader and the writer of manifests share, and the checks of the
- * JSON texts in a manifest's columns. Messages name the column or the member;
- * the caller puts "manifest: " in front.
+ * The checks of the JSON texts in a manifest's columns. Messages name the
+ * column or the member; the caller puts "manifest: " in front. err may not be
+ * NULL.
  */
-
-/* The one translation of SQLite's codes; the message is SQLite's own. */
-enum sfs_rc sfs_manifest_sqlite_fail(sqlite3 *db, int code,
-                                     struct sfs_err *err);
 
 /* Reads the column "sharding". CORRUPT, UNSUPPORTED. */
 enum sfs_rc sfs_sharding_check(const char *text, size_t len, uint32_t num_dbs,

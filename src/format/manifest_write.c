@@ -4,7 +4,8 @@
  * gives SQLite, in memory, serialized.
  */
 #include "base/alloc.h"
-#include "format/manifest_check.h"
+#include "format/manifest.h"
+#include "format/manifest_image.h"
 #include "format/names.h"
 
 #include <inttypes.h>
@@ -207,7 +208,7 @@ enum sfs_rc sfs_manifest_serialize(const struct sfs_manifest *m,
 	if (code == SQLITE_OK)
 		code = write_tables(db, m);
 	if (code != SQLITE_OK)
-		rc = sfs_manifest_sqlite_fail(db, code, err);
+		rc = sfs_image_fail(db, code, err);
 	else
 		rc = serialize(db, data_out, len_out, err);
 	(void)sqlite3_close(db); /* no statement is left open */

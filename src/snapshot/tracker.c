@@ -106,9 +106,25 @@ static enum sfs_rc fall_back(struct sfs_tracker *t,
 	return err->rc;
 }
 
-static bool may_fall_back(enum sfs_rc rc)
+/*
+ * A manifest that is missing or does not parse gives way to an older one. One
+ * that parses, but needs what this build lacks, does not: serving old data in
+ * its place would not be noticed.
+ */
+static bool may_fall_back(struct sfs_tracker *t,
+			  const struct sfs_snapshot_id *id, enum sfs_rc rc)
 {
-	return rc == SFS_E_CORRUPT || rc == SFS_E_NOT_FOUND;
+	struct sfs_catalog *catalog = t->config.source.catalog;
+	struct sfs_call call = begin_call(t);
+	struct sfs_manifest *m = NULL;
+	struct sfs_err ignored;
+
+	if (rc != SFS_E_UNSUPPORTED)
+		return rc == SFS_E_CORRUPT || rc == SFS_E_NOT_FOUND;
+	if (catalog->ops->load(catalog, id, &m, &call, &ignored) != SFS_OK)
+		return true;
+	sfs_manifest_free(m);
+	return false;
 }
 
 /* Opens the snapshot that the pointer names. */
@@ -148,10 +164,11 @@ static enum sfs_rc load_pointed(struct sfs_tracker *t,
 	enum sfs_rc rc;
 
 	rc = open_pointed(t, pointer->current, &id, &out->snapshot, err);
-	if (rc == SFS_OK || !is_cold || !may_fall_back(rc) ||
-	    id.run_id[0] == '\0')
+	if (rc == SFS_OK || !is_cold || id.run_id[0] == '\0')
 		return rc;
 	why = *err;
+	if (!may_fall_back(t, &id, rc))
+		return rc;
 	return fall_back(t, &id, &why, out, err);
 }
 

@@ -3,6 +3,7 @@
  * The B-tree walker against the sqlite3 library: every database is read by
  * both, and they must agree on every row, through every function.
  */
+#include "base/alloc.h"
 #include "format/btree.h"
 #include "unit/btree_fixture.h"
 #include "unit/btree_oracle.h"
@@ -381,6 +382,75 @@ static void multi_get_reports_absence_stops_and_refuses_what_is_wrong(void)
 	file.base.ops->close(&file.base);
 }
 
+/* One pass over everything that allocates; the first code that is not OK. */
+static enum sfs_rc use_memory(struct file_object *file)
+{
+	struct sfs_bytes key = { (const uint8_t *)"\0\0\0\0\0\0\0\x63", 8 };
+	struct sfs_pair_info info = { 0, 0 };
+	struct sfs_btree_cursor *c = NULL;
+	struct sfs_btree *t = NULL;
+	struct sfs_err err;
+	bool found = false;
+	size_t seen = 2;
+	size_t got = 0;
+	uint8_t byte;
+	enum sfs_rc rc;
+
+	rc = sfs_btree_open(&file->base, "it", &t, NULL, &err);
+	if (rc == SFS_OK)
+		rc = sfs_btree_get(t, key, &found, &info, NULL, &err);
+	if (rc == SFS_OK)
+		rc = sfs_btree_read(t, info.locator, info.value_size - 1, &byte,
+		                    1, &got, NULL, &err);
+	if (rc == SFS_OK)
+		OK(found && got == 1);
+	if (rc == SFS_OK)
+		rc = sfs_btree_cursor_open(t, 50, &c, NULL, &err);
+	if (rc == SFS_OK)
+		rc = sfs_btree_cursor_next(c, &found, &key, &info, NULL, &err);
+	if (rc == SFS_OK) {
+		seen = 0;
+		rc = sfs_btree_multi_get(t, &key, 1, SIZE_MAX,
+		                         count_until_three, &seen, NULL, &err);
+	}
+	if (rc == SFS_OK)
+		IS_INT(seen, 1);
+	sfs_btree_cursor_close(c);
+	sfs_btree_close(t);
+	return rc;
+}
+
+static void memory_that_runs_out_is_said_or_done_without(void)
+{
+	unsigned long faults = sfs_alloc_fault_count();
+	struct file_object file;
+	unsigned long nth = 0;
+	unsigned refused = 0;
+	uint64_t i;
+	sqlite3 *db = fixture_create(512, 0, NULL);
+	enum sfs_rc rc;
+
+	fixture_sql(db, KV_SQL);
+	for (i = 0; i < 100; i++)
+		fixture_put_int(db, i, 50000);
+	fixture_finish(db);
+	OK(file_object_open(&file, fixture_path));
+	do {
+		faults = sfs_alloc_fault_count();
+		sfs_alloc_fail_nth(++nth);
+		rc = use_memory(&file);
+		if (rc != SFS_OK) {
+			IS_INT(rc, SFS_E_NO_MEMORY);
+			refused++;
+		}
+	} while (sfs_alloc_fault_count() > faults && nth < 200);
+	sfs_alloc_fail_nth(0);
+	IS_INT(rc, SFS_OK);
+	OK(refused >= 5);
+	OK(nth > refused + 1); /* caches and maps are done without */
+	file.base.ops->close(&file.base);
+}
+
 int main(void)
 {
 	fixture_begin();
@@ -397,6 +467,7 @@ int main(void)
 	RUN(a_huge_value_is_read_by_ranges_in_bounded_memory);
 	RUN(an_absent_key_among_huge_values_reads_only_their_beginnings);
 	RUN(multi_get_reports_absence_stops_and_refuses_what_is_wrong);
+	RUN(memory_that_runs_out_is_said_or_done_without);
 	fixture_end();
 	return tap_done();
 }

@@ -261,7 +261,7 @@ static void note(struct outcome *o, enum sfs_rc rc)
 static void use_row(struct sfs_btree *t, struct sfs_bytes key,
                     sfs_locator locator, struct outcome *o)
 {
-	struct sfs_pair_info info;
+	struct sfs_pair_info info = { 0, 0 };
 	uint8_t buf[6000];
 	unsigned sum = 0;
 	bool found;

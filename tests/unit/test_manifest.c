@@ -18,6 +18,10 @@
 	"\"hash_algorithm\": \"xxh3_64\", \"routing_values\": null, " \
 	"\"strategy\": \"hash\"}"
 
+#define BYTES_VALUES                                               \
+	"[{\"__bytes_hex__\": \"\"}, {\"__bytes_hex__\": \"00\"}," \
+	" {\"__bytes_hex__\": \"aAfF\"}, {\"__bytes_hex__\": \"01\"}]"
+
 static void is_same_text(const char *a, const char *b)
 {
 	if ((a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0))
@@ -370,8 +374,7 @@ static void cel_manifests_are_read(void)
 	static const char *const good[] = {
 		"[\"a\", \"b\", \"c\", \"d\"]",
 		"[1, 2, 3, -4]",
-		"[{\"__bytes_hex__\": \"\"}, {\"__bytes_hex__\": \"00\"},"
-		" {\"__bytes_hex__\": \"aAfF\"}, {\"__bytes_hex__\": \"01\"}]",
+		BYTES_VALUES,
 		"null",
 	};
 	struct sfs_manifest *m;
@@ -410,6 +413,21 @@ static void a_million_shards_of_nothing_are_refused_by_size(void)
 	image_change(&i, "UPDATE build_meta SET num_dbs = 1048577");
 	IS_INT(image_parse(&i, &m, &err), SFS_E_UNSUPPORTED);
 	HAS_STR(err.msg, "1048577");
+	image_release(&i);
+}
+
+static void a_schema_cannot_blow_up_values(void)
+{
+	struct sfs_manifest *m;
+	struct sfs_err err;
+	struct image i;
+
+	make_image(&i, 1);
+	image_change(&i, "ALTER TABLE build_meta DROP COLUMN custom;"
+	                 "ALTER TABLE build_meta ADD COLUMN custom TEXT AS"
+	                 " (replace(hex(zeroblob(9000)), '0', '{}{}{}'))");
+	IS_INT(image_parse(&i, &m, &err), SFS_E_CORRUPT);
+	HAS_STR(err.msg, "too big");
 	image_release(&i);
 }
 
@@ -490,6 +508,7 @@ int main(void)
 	RUN(an_empty_custom_is_an_empty_object);
 	RUN(cel_manifests_are_read);
 	RUN(a_million_shards_of_nothing_are_refused_by_size);
+	RUN(a_schema_cannot_blow_up_values);
 	RUN(sums_do_not_overflow);
 	RUN(damaged_images_fail_and_leak_nothing);
 	RUN(every_failed_allocation_is_reported);

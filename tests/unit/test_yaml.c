@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Flat YAML mappings: pairs in order, nested values marked, the rest refused. */
+/* Flat YAML mappings: pairs in order, nested values marked, nothing else. */
 #include "config/yaml.h"
 #include "unit/tap.h"
 
@@ -86,6 +86,15 @@ static void what_is_no_flat_mapping_is_invalid(void)
 	IS_STR(pairs("a: \xff\n"), "invalid");
 }
 
+static void deep_nesting_ends(void)
+{
+	static char text[20000];
+
+	memset(text, '[', sizeof(text) - 1);
+	memcpy(text, "a: ", 3);
+	IS_STR(pairs(text), "invalid");
+}
+
 static void aliases_and_hidden_nuls_are_invalid(void)
 {
 	IS_STR(pairs("a: &x 1\nb: *x\n"), "invalid");
@@ -123,6 +132,7 @@ int main(void)
 	RUN(nested_values_are_marked_and_skipped);
 	RUN(nothing_is_an_empty_mapping);
 	RUN(what_is_no_flat_mapping_is_invalid);
+	RUN(deep_nesting_ends);
 	RUN(aliases_and_hidden_nuls_are_invalid);
 	RUN(faults_tell_line_and_column);
 	RUN(the_callback_can_end_the_reading);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What shardyctl can do: the tables of commands and options, from which the
+ * command line is read and --help is printed, so that they cannot differ.
+ */
+#include "cli/ctl.h"
+
+#include <string.h>
+
+enum { HELP_COLUMN = 28, NAME_MAX_BYTES = 32 };
+
+static const struct sfs_ctl_option OPTIONS[] = {
+	{ SFS_CTL_SNAPSHOT, "snapshot", "ID",
+	  "that snapshot (its ID or run id), not the current one" },
+	{ SFS_CTL_NEWER_THAN, "newer-than", "ID",
+	  "any snapshot published after that one" },
+	{ SFS_CTL_TIMEOUT, "timeout", "TIME",
+	  "give up after that (500ms, 10s, 5m); default: never" },
+	{ SFS_CTL_WAIT, "wait", NULL,
+	  "return when the mount shows the current snapshot" },
+	{ SFS_CTL_THREADS, "threads", "N",
+	  "from 1 to 64; default: one for each processor" },
+	{ SFS_CTL_FORMAT, "format", "FORMAT",
+	  "json (the default: one object a line) or kv (binary)" },
+	{ SFS_CTL_HEX, "hex", "HEX", "the key's lookup bytes in place of KEY" },
+	{ SFS_CTL_RUN_PREFIX, "run-prefix", "PATH",
+	  "where the store keeps its run records; default: runs" },
+	{ SFS_CTL_JSON, "json", NULL, "print JSON" },
+	{ SFS_CTL_HELP, "help", NULL, "print this text" },
+};
+
+enum { OPTIONS_COUNT = sizeof(OPTIONS) / sizeof(OPTIONS[0]) };
+
+static const enum sfs_ctl_option_id OF_SNAPSHOT[] = {
+	SFS_CTL_SNAPSHOT, SFS_CTL_RUN_PREFIX, SFS_CTL_JSON, SFS_CTL_HELP, 0
+};
+static const enum sfs_ctl_option_id OF_MULTIGET[] = {
+	SFS_CTL_SNAPSHOT, SFS_CTL_THREADS, SFS_CTL_FORMAT,
+	SFS_CTL_RUN_PREFIX, SFS_CTL_JSON, SFS_CTL_HELP, 0
+};
+static const enum sfs_ctl_option_id OF_PATH[] = {
+	SFS_CTL_HEX, SFS_CTL_SNAPSHOT, SFS_CTL_RUN_PREFIX,
+	SFS_CTL_JSON, SFS_CTL_HELP, 0
+};
+static const enum sfs_ctl_option_id OF_STORE[] = { SFS_CTL_RUN_PREFIX,
+	                                           SFS_CTL_JSON, SFS_CTL_HELP,
+	                                           0 };
+static const enum sfs_ctl_option_id OF_MOUNT[] = { SFS_CTL_JSON, SFS_CTL_HELP,
+	                                           0 };
+static const enum sfs_ctl_option_id OF_WAIT[] = {
+	SFS_CTL_SNAPSHOT, SFS_CTL_NEWER_THAN, SFS_CTL_TIMEOUT,
+	SFS_CTL_JSON, SFS_CTL_HELP, 0
+};
+static const enum sfs_ctl_option_id OF_REFRESH[] = {
+	SFS_CTL_WAIT, SFS_CTL_TIMEOUT, SFS_CTL_JSON, SFS_CTL_HELP, 0
+};
+
+static const struct sfs_ctl_command COMMANDS[] = {
+	{ "get", "TARGET NAME", "print the value of one key",
+	  "Prints the value's bytes and nothing else. NAME is a key's name as "
+	  "in keys/;\nkeys too long for a file name work too.\n"
+	  "Exit status: 0 found, 1 absent (nothing is printed), 2 usage or a "
+	  "NAME that no\nkey can have, 4 the answer is not known.\n",
+	  OF_SNAPSHOT, 2, 2, sfs_ctl_get },
+	{ "multiget", "TARGET", "print the values of many keys",
+	  "Reads names from standard input, one a line, and answers in the "
+	  "same order.\nJSON: {\"key\": NAME, \"value_base64\": VALUE}, null "
+	  "for an absent key. kv: key\nlength and value length (32 bits, "
+	  "little-endian), lookup bytes, value; the\nvalue length of an absent "
+	  "key is 0xFFFFFFFF.\n"
+	  "Exit status: 0 all answered, 2 some names cannot be keys (answered "
+	  "as absent),\n4 not all could be answered.\n",
+	  OF_MULTIGET, 1, 1, sfs_ctl_multiget },
+	{ "info", "TARGET", "describe a snapshot",
+	  "Prints what the manifest says of the snapshot, \"name: value\" a "
+	  "line.\n",
+	  OF_SNAPSHOT, 1, 1, sfs_ctl_info },
+	{ "shards", "TARGET", "list the shards of a snapshot",
+	  "One line a shard, fields separated by tabs: number, rows, bytes, "
+	  "least and\ngreatest key (as JSON), URL; \"-\" where there is none.\n",
+	  OF_SNAPSHOT, 1, 1, sfs_ctl_shards },
+	{ "route", "TARGET NAME", "tell which shard holds a key",
+	  "Prints the shard's number and the key's path below the mount, "
+	  "whether or not\nthe key is there. NAME is a name as in keys/.\n",
+	  OF_SNAPSHOT, 2, 2, sfs_ctl_route },
+	{ "path", "TARGET KEY | TARGET --hex=HEX",
+	  "tell the name of a key in keys/",
+	  "KEY is the key itself, not escaped: a decimal number, or the text. "
+	  "Prints its\nname in keys/, percent-encoded where needed, which is "
+	  "what get, multiget and\nroute take. It need not exist.\n",
+	  OF_PATH, 1, 2, sfs_ctl_path },
+	{ "key", "TARGET NAME", "tell the key of a name in keys/",
+	  "The reverse of path: prints the bytes that the shard stores (hex) "
+	  "and the key\nas text (as a JSON string; null if it is no text).\n",
+	  OF_SNAPSHOT, 2, 2, sfs_ctl_key },
+	{ "history", "TARGET", "list the published snapshots",
+	  "Newest first, one a line; \"* \" marks the one that _CURRENT "
+	  "names.\n",
+	  OF_STORE, 1, 1, sfs_ctl_history },
+	{ "status", "MOUNTPOINT", "show the state of a mount",
+	  "Prints .shardyfs/status (--json: .shardyfs/status.json).\n", OF_MOUNT,
+	  1, 1, sfs_ctl_show_status },
+	{ "health", "MOUNTPOINT", "tell whether a mount is well",
+	  "Exit status: 0 healthy, 1 degraded, 2 unhealthy, 4 no answer from "
+	  "the mount.\n",
+	  OF_MOUNT, 1, 1, sfs_ctl_health },
+	{ "wait", "MOUNTPOINT", "wait until a mount shows a snapshot",
+	  "Waits for the snapshot of --snapshot or --newer-than; without "
+	  "these, for the\none that the store's _CURRENT names now. Prints "
+	  "the ID that is shown.\n"
+	  "Exit status: 0 it is shown, 1 not within --timeout, 4 no answer "
+	  "from the mount.\n",
+	  OF_WAIT, 1, 1, sfs_ctl_wait },
+	{ "refresh", "MOUNTPOINT", "make a mount look for a new snapshot now",
+	  "Writes to .shardyfs/refresh; where the mount is read-only, sends "
+	  "SIGHUP to its\ndaemon.\n"
+	  "Exit status: 0 done, 1 not shown within --timeout (with --wait), 4 "
+	  "fault.\n",
+	  OF_REFRESH, 1, 1, sfs_ctl_refresh },
+	{ "unhang", "MOUNTPOINT", "free a mount that does not answer",
+	  "Aborts the kernel's connection to the daemon through "
+	  "/sys/fs/fuse/connections,\nnever touching the mount: what waits for "
+	  "it gets an error, and the mount is dead\nafterwards. Needs root or "
+	  "the mount's owner.\n"
+	  "Exit status: 0 aborted, 1 no mount of shardyfs is there, 4 it "
+	  "cannot be done.\n",
+	  OF_MOUNT, 1, 1, sfs_ctl_unhang },
+	{ "doctor", "TARGET", "check system, store and mounts",
+	  "One line a check: \"ok\" or \"FAIL\" with what to do. Opens every "
+	  "shard.\nExit status: 0 all is well, 1 something failed.\n",
+	  OF_STORE, 1, 1, sfs_ctl_doctor },
+};
+
+enum { COMMANDS_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
+
+static const struct sfs_ctl_option *option_of(enum sfs_ctl_option_id id)
+{
+	for (int i = 0; i < OPTIONS_COUNT; i++) {
+		if (OPTIONS[i].id == id)
+			return &OPTIONS[i];
+	}
+	return NULL;
+}
+
+const struct sfs_ctl_command *sfs_ctl_command_find(const char *name)
+{
+	for (int i = 0; i < COMMANDS_COUNT; i++) {
+		if (strcmp(COMMANDS[i].name, name) == 0)
+			return &COMMANDS[i];
+	}
+	return NULL;
+}
+
+const struct sfs_ctl_option *
+sfs_ctl_option_find(const struct sfs_ctl_command *command, const char *name,
+                    size_t len)
+{
+	const struct sfs_ctl_option *option;
+
+	for (int i = 0; command->options[i] != 0; i++) {
+		option = option_of(command->options[i]);
+		if (strlen(option->name) == len &&
+		    memcmp(option->name, name, len) == 0)
+			return option;
+	}
+	return NULL;
+}
+
+static size_t least_of(size_t a, size_t b, size_t c)
+{
+	size_t least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* Levenshtein's distance, one row of the matrix at a time. */
+static size_t distance(const char *want, const char *name, size_t len)
+{
+	size_t row[NAME_MAX_BYTES + 1];
+	size_t diagonal;
+	size_t above;
+
+	for (size_t j = 0; j <= len; j++)
+		row[j] = j;
+	for (size_t i = 0; want[i] != '\0'; i++) {
+		diagonal = row[0];
+		row[0] = i + 1;
+		for (size_t j = 0; j < len; j++) {
+			above = row[j + 1];
+			diagonal += want[i] != name[j];
+			row[j + 1] = least_of(above + 1, row[j] + 1, diagonal);
+			diagonal = above;
+		}
+	}
+	return row[len];
+}
+
+/* Keeps the better of two guesses. */
+static void consider(const char *candidate, const char *name, size_t len,
+                     const char **best, size_t *limit)
+{
+	size_t d = 0;
+
+	if (len > NAME_MAX_BYTES)
+		return;
+	if (len < 3 || strncmp(candidate, name, len) != 0)
+		d = distance(candidate, name, len);
+	if (d >= *limit || (d >= len && len > 0))
+		return;
+	*best = candidate;
+	*limit = d;
+}
+
+const char *sfs_ctl_command_nearest(const char *name)
+{
+	size_t len = strlen(name);
+	size_t limit = len / 3 + 2;
+	const char *best = NULL;
+
+	for (int i = 0; i < COMMANDS_COUNT; i++)
+		consider(COMMANDS[i].name, name, len, &best, &limit);
+	return best;
+}
+
+const char *sfs_ctl_option_nearest(const struct sfs_ctl_command *command,
+                                   const char *name, size_t len)
+{
+	size_t limit = len / 3 + 2;
+	const char *best = NULL;
+
+	for (int i = 0; command->options[i] != 0; i++)
+		consider(option_of(command->options[i])->name, name, len, &best,
+		         &limit);
+	return best;
+}
+
+static void add_option(const struct sfs_ctl_option *option, struct sfs_buf *out)
+{
+	size_t start = out->len;
+	size_t width;
+
+	sfs_buf_printf(out, "  --%s", option->name);
+	if (option->value != NULL)
+		sfs_buf_printf(out, "=%s", option->value);
+	width = out->len - start;
+	sfs_buf_printf(out, "%*s%s\n",
+	               (int)(width < HELP_COLUMN ? HELP_COLUMN - width : 1), "",
+	               option->help);
+}
+
+void sfs_ctl_help(const struct sfs_ctl_command *command, struct sfs_buf *out)
+{
+	sfs_buf_printf(out,
+	               "Usage: shardyctl %s [options] %s\n\n%s\n"
+	               "TARGET is a store (a directory, file:///dir) or the "
+	               "mount point of one.\n\nOptions:\n",
+	               command->name, command->arguments, command->details);
+	for (int i = 0; command->options[i] != 0; i++)
+		add_option(option_of(command->options[i]), out);
+}
+
+void sfs_ctl_help_all(struct sfs_buf *out)
+{
+	sfs_buf_puts(out,
+	             "Usage: shardyctl COMMAND [options] TARGET [arguments]\n"
+	             "Works on the snapshots of a store without mounting it, "
+	             "and on mounts.\n"
+	             "TARGET is a store (a directory, file:///dir) or the "
+	             "mount point of one.\n\nCommands:\n");
+	for (int i = 0; i < COMMANDS_COUNT; i++)
+		sfs_buf_printf(out, "  %-10s %s\n", COMMANDS[i].name,
+		               COMMANDS[i].summary);
+	sfs_buf_puts(out,
+	             "\n'shardyctl COMMAND --help' tells the options of one; "
+	             "every one has --json.\n"
+	             "A \"--\" ends the options, for names that begin with "
+	             "'-'.\n\n"
+	             "  --help                    print this text\n"
+	             "  --version                 print the version\n\n"
+	             "Exit status: 0 done, 1 the answer is no, 2 usage, 4 "
+	             "fault (no answer).\n");
+}
