@@ -18,7 +18,7 @@ struct sfs_snapshot_id;
 
 struct sfs_pointer {
 	struct sfs_current *current; /* parsed; owned */
-	char *bytes;		     /* as stored; owned */
+	char *bytes;                 /* as stored; owned */
 	size_t len;
 	struct sfs_tag tag;
 };
@@ -37,18 +37,18 @@ struct sfs_catalog_ops {
 	 * UNSUPPORTED: it is damaged. Release it with sfs_pointer_release().
 	 */
 	enum sfs_rc (*current)(struct sfs_catalog *c,
-			       struct sfs_pointer *pointer_out,
-			       const struct sfs_call *call,
-			       struct sfs_err *err);
+	                       struct sfs_pointer *pointer_out,
+	                       const struct sfs_call *call,
+	                       struct sfs_err *err);
 
 	/*
 	 * Loads one manifest whole; the caller sfs_manifest_free()s it.
 	 * NOT_FOUND, CORRUPT, UNSUPPORTED.
 	 */
 	enum sfs_rc (*load)(struct sfs_catalog *c,
-			    const struct sfs_snapshot_id *id,
-			    struct sfs_manifest **manifest_out,
-			    const struct sfs_call *call, struct sfs_err *err);
+	                    const struct sfs_snapshot_id *id,
+	                    struct sfs_manifest **manifest_out,
+	                    const struct sfs_call *call, struct sfs_err *err);
 
 	/*
 	 * Lists the published snapshots, newest first. Those whose run was
@@ -56,13 +56,12 @@ struct sfs_catalog_ops {
 	 * out.
 	 */
 	enum sfs_rc (*history)(struct sfs_catalog *c, sfs_history_fn *fn,
-			       void *arg, const struct sfs_call *call,
-			       struct sfs_err *err);
+	                       void *arg, const struct sfs_call *call,
+	                       struct sfs_err *err);
 
 	/* Blocks until the pointer's tag differs; see sfs_store_ops.watch. */
 	enum sfs_rc (*watch)(struct sfs_catalog *c, struct sfs_tag *known,
-			     const struct sfs_call *call,
-			     struct sfs_err *err);
+	                     const struct sfs_call *call, struct sfs_err *err);
 
 	void (*close)(struct sfs_catalog *c);
 };

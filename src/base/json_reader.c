@@ -316,7 +316,7 @@ static enum sfs_rc read_number(struct sfs_json_reader *r,
 {
 	const char *text = r->data + r->pos;
 	const size_t from = r->pos;
-	bool is_whole;
+	bool is_whole = false;
 	enum sfs_rc rc;
 
 	rc = skip_number(r, &is_whole, err);

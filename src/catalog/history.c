@@ -82,50 +82,87 @@ enum sfs_rc sfs_history_read(struct sfs_store *store, struct sfs_history *out,
 	return SFS_OK;
 }
 
-/* Marks by position in a history: not finished as far as its record says. */
+/* One entry of the history, by the run that wrote it. */
+struct run {
+	const char *run_id; /* borrowed from the history */
+	size_t at;          /* position there */
+	char *record_key;   /* NULL: no record; owned */
+	bool is_suspect;    /* not finished as far as its record says */
+};
+
 struct suspects {
 	const struct sfs_history *history;
 	struct sfs_store *store;
 	const struct sfs_call *call;
-	char **record_keys; /* per history position; NULL: no record */
-	bool *is_suspect;
-	size_t count;
+	struct run *runs; /* as many as the history has, by run id and age */
+	size_t count;     /* of suspects */
+	size_t oldest;    /* the largest position of a suspect */
 	bool failed;
 };
 
-/* "<runs>/<ts>_run_id=<run>_<uuidhex>/" -> <run>, borrowed */
-static bool record_run_id(const char *key, const char **run, size_t *len)
+static int by_run_id(const void *a, const void *b)
+{
+	const struct run *x = a;
+	const struct run *y = b;
+	int order = strcmp(x->run_id, y->run_id);
+
+	if (order != 0)
+		return order;
+	return x->at < y->at ? -1 : 1;
+}
+
+/* The first entry that is of the run or behind where it would be. */
+static size_t lower_bound(const struct suspects *s, const char *run_id)
+{
+	size_t low = 0;
+	size_t high = s->history->count;
+	size_t mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (strcmp(s->runs[mid].run_id, run_id) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool is_of_run(const struct suspects *s, size_t i, const char *run_id)
+{
+	return i < s->history->count && strcmp(s->runs[i].run_id, run_id) == 0;
+}
+
+/* "<runs>/<ts>_run_id=<run>_<uuidhex>/" -> <run> */
+static bool record_run_id(const char *key, char run_id[SFS_RUN_ID_BYTES])
 {
 	const char *begin = strstr(key, "_run_id=");
 	const char *end;
+	size_t len;
 
 	if (begin == NULL)
 		return false;
 	begin += strlen("_run_id=");
 	end = strrchr(begin, '_');
-	if (end == NULL)
+	if (end == NULL || end - begin >= SFS_RUN_ID_BYTES)
 		return false;
-	*run = begin;
-	*len = (size_t)(end - begin);
+	len = (size_t)(end - begin);
+	memcpy(run_id, begin, len);
+	run_id[len] = '\0';
 	return true;
 }
 
 static bool note_record(void *arg, const struct sfs_list_entry *entry)
 {
+	char run_id[SFS_RUN_ID_BYTES];
 	struct suspects *s = arg;
-	const struct sfs_history *h = s->history;
-	const char *run;
-	size_t len;
 
-	if (!entry->is_prefix || !record_run_id(entry->key, &run, &len))
+	if (!entry->is_prefix || !record_run_id(entry->key, run_id))
 		return true;
-	for (size_t i = 0; i < h->count; i++) {
-		if (strlen(h->ids[i].run_id) != len ||
-		    memcmp(h->ids[i].run_id, run, len) != 0)
-			continue;
-		sfs_free(s->record_keys[i]);
-		s->record_keys[i] = sfs_strdup(entry->key);
-		if (s->record_keys[i] == NULL) {
+	for (size_t i = lower_bound(s, run_id); is_of_run(s, i, run_id); i++) {
+		sfs_free(s->runs[i].record_key);
+		s->runs[i].record_key = sfs_strdup(entry->key);
+		if (s->runs[i].record_key == NULL) {
 			s->failed = true;
 			return false;
 		}
@@ -134,7 +171,7 @@ static bool note_record(void *arg, const struct sfs_list_entry *entry)
 }
 
 /* A record that is missing or unreadable does not hide its snapshot. */
-static enum sfs_rc read_record(struct suspects *s, size_t i,
+static enum sfs_rc read_record(struct suspects *s, struct run *run,
                                struct sfs_err *err)
 {
 	char key[SFS_STORE_KEY_MAX];
@@ -144,12 +181,12 @@ static enum sfs_rc read_record(struct suspects *s, size_t i,
 	enum sfs_rc rc;
 	int n;
 
-	n = snprintf(key, sizeof(key), "%srun.yaml", s->record_keys[i]);
+	n = snprintf(key, sizeof(key), "%srun.yaml", run->record_key);
 	if (n < 0 || (size_t)n >= sizeof(key))
 		return SFS_OK;
 	rc = sfs_store_get(s->store, key, SFS_RUN_RECORD_MAX_BYTES, &data, &len,
 	                   NULL, s->call, err);
-	if (rc == SFS_E_NOT_FOUND || rc == SFS_E_TOO_BIG)
+	if (rc == SFS_E_NOT_FOUND || rc == SFS_E_TOO_BIG || rc == SFS_E_CORRUPT)
 		return SFS_OK;
 	if (rc != SFS_OK)
 		return rc;
@@ -158,8 +195,9 @@ static enum sfs_rc read_record(struct suspects *s, size_t i,
 	if (rc == SFS_E_NO_MEMORY)
 		return rc;
 	if (rc == SFS_OK && record.status != SFS_RUN_SUCCEEDED) {
-		s->is_suspect[i] = true;
+		run->is_suspect = true;
 		s->count++;
+		s->oldest = run->at > s->oldest ? run->at : s->oldest;
 	}
 	return SFS_OK;
 }
@@ -177,8 +215,8 @@ static enum sfs_rc find_suspects(struct suspects *s, const char *run_prefix,
 		rc = sfs_err_set(err, SFS_E_NO_MEMORY,
 		                 "history: out of memory");
 	for (size_t i = 0; rc == SFS_OK && i < s->history->count; i++) {
-		if (s->record_keys[i] != NULL)
-			rc = read_record(s, i, err);
+		if (s->runs[i].record_key != NULL)
+			rc = read_record(s, &s->runs[i], err);
 	}
 	return rc;
 }
@@ -218,23 +256,24 @@ static enum sfs_rc parent_of(const struct sfs_manifest *m,
 	return rc;
 }
 
-/* Clears the suspicion of one run; answers its position, or count. */
+/* Clears the suspicion of a run; the position of its newest, or count. */
 static size_t clear_run(struct suspects *s, const char *run_id)
 {
-	size_t i;
+	size_t first = lower_bound(s, run_id);
 
-	for (i = 0; i < s->history->count; i++) {
-		if (strcmp(s->history->ids[i].run_id, run_id) == 0)
-			break;
+	if (!is_of_run(s, first, run_id))
+		return s->history->count;
+	for (size_t i = first; is_of_run(s, i, run_id); i++) {
+		s->count -= s->runs[i].is_suspect;
+		s->runs[i].is_suspect = false;
 	}
-	if (i < s->history->count && s->is_suspect[i]) {
-		s->is_suspect[i] = false;
-		s->count--;
-	}
-	return i;
+	return s->runs[first].at;
 }
 
-/* Walks from the current manifest to its parents while suspects remain. */
+/*
+ * Walks from the current manifest to its parents, which are older than their
+ * children, while suspects remain that are older still.
+ */
 static enum sfs_rc clear_ancestors(struct suspects *s,
                                    struct sfs_catalog *catalog,
                                    struct sfs_err *err)
@@ -243,6 +282,7 @@ static enum sfs_rc clear_ancestors(struct suspects *s,
 	char run_id[SFS_RUN_ID_BYTES];
 	struct sfs_manifest *m;
 	enum sfs_rc rc;
+	size_t next = 0;
 	size_t at;
 
 	rc = catalog->ops->current(catalog, &pointer, s->call, err);
@@ -256,8 +296,9 @@ static enum sfs_rc clear_ancestors(struct suspects *s,
 
 	for (int n = 0; run_id[0] != '\0' && n < PARENTS_MAX; n++) {
 		at = clear_run(s, run_id);
-		if (at == s->history->count || s->count == 0)
+		if (at < next || at >= s->oldest || s->count == 0)
 			return SFS_OK;
+		next = at + 1;
 		rc = catalog->ops->load(catalog, &s->history->ids[at], &m,
 		                        s->call, err);
 		if (rc == SFS_E_NOT_FOUND || rc == SFS_E_CORRUPT ||
@@ -273,12 +314,30 @@ static enum sfs_rc clear_ancestors(struct suspects *s,
 	return SFS_OK;
 }
 
-static void remove_suspects(struct sfs_history *h, const bool *is_suspect)
+static void begin_runs(struct suspects *s)
 {
+	size_t count = s->history->count;
+
+	for (size_t i = 0; i < count; i++) {
+		s->runs[i].run_id = s->history->ids[i].run_id;
+		s->runs[i].at = i;
+	}
+	if (count > 0)
+		qsort(s->runs, count, sizeof(*s->runs), by_run_id);
+}
+
+/* Marks what goes by a run id that no run has, then closes the gaps. */
+static void remove_suspects(struct sfs_history *h, const struct suspects *s)
+{
+	size_t total = h->count;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < h->count; i++) {
-		if (!is_suspect[i])
+	for (size_t i = 0; i < total; i++) {
+		if (s->runs[i].is_suspect)
+			h->ids[s->runs[i].at].run_id[0] = '\0';
+	}
+	for (size_t i = 0; i < total; i++) {
+		if (h->ids[i].run_id[0] != '\0')
 			h->ids[kept++] = h->ids[i];
 	}
 	h->count = kept;
@@ -291,22 +350,20 @@ sfs_history_drop_unpublished(struct sfs_history *h, struct sfs_catalog *catalog,
 {
 	struct suspects s = { .history = h, .store = store, .call = call };
 	size_t total = h->count;
-	enum sfs_rc rc = SFS_OK;
+	enum sfs_rc rc;
 
-	s.record_keys = sfs_calloc(total, sizeof(*s.record_keys));
-	s.is_suspect = sfs_calloc(total, sizeof(*s.is_suspect));
-	if (s.record_keys == NULL || s.is_suspect == NULL)
-		rc = sfs_err_set(err, SFS_E_NO_MEMORY,
-		                 "history: out of memory");
-	if (rc == SFS_OK)
-		rc = find_suspects(&s, run_prefix, err);
+	s.runs = sfs_calloc(total, sizeof(*s.runs));
+	if (s.runs == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY,
+		                   "history: out of memory");
+	begin_runs(&s);
+	rc = find_suspects(&s, run_prefix, err);
 	if (rc == SFS_OK && s.count > 0)
 		rc = clear_ancestors(&s, catalog, err);
 	if (rc == SFS_OK && s.count > 0)
-		remove_suspects(h, s.is_suspect);
-	for (size_t i = 0; s.record_keys != NULL && i < total; i++)
-		sfs_free(s.record_keys[i]);
-	sfs_free(s.record_keys);
-	sfs_free(s.is_suspect);
+		remove_suspects(h, &s);
+	for (size_t i = 0; i < total; i++)
+		sfs_free(s.runs[i].record_key);
+	sfs_free(s.runs);
 	return rc;
 }

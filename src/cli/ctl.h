@@ -25,6 +25,8 @@ enum sfs_ctl_status {
 	SFS_CTL_FAULT = 4, /* the question could not be answered */
 };
 
+enum { SFS_CTL_THREADS_MAX = 64 };
+
 enum sfs_ctl_option_id {
 	SFS_CTL_SNAPSHOT = 1,
 	SFS_CTL_NEWER_THAN,

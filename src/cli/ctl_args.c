@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 64 };
-
 static const struct sfs_option TIMEOUT_FORM = {
 	.name = "timeout",
 	.type = SFS_OPTION_TIME,
@@ -23,7 +21,7 @@ static const struct sfs_option THREADS_FORM = {
 	.name = "threads",
 	.type = SFS_OPTION_INT,
 	.min = 1,
-	.max = THREADS_MAX,
+	.max = SFS_CTL_THREADS_MAX,
 };
 
 static enum sfs_rc read_number(const struct sfs_option *form, const char *text,
@@ -40,8 +38,8 @@ static enum sfs_rc set_format(struct sfs_ctl_args *a, const char *value,
 	a->format = value;
 	if (strcmp(value, "json") == 0 || strcmp(value, "kv") == 0)
 		return SFS_OK;
-	return sfs_err_set(err, SFS_E_INVALID, "--format=%s: must be json or kv",
-	                   value);
+	return sfs_err_set(err, SFS_E_INVALID,
+	                   "--format=%s: must be json or kv", value);
 }
 
 static enum sfs_rc set_run_prefix(struct sfs_ctl_args *a, const char *value,
@@ -174,9 +172,9 @@ enum sfs_rc sfs_ctl_parse(const struct sfs_ctl_command *command, int argc,
 	enum sfs_rc rc = SFS_OK;
 	unsigned words = 0;
 
-	a.threads = processors < 1             ? 1
-	            : processors > THREADS_MAX ? THREADS_MAX
-	                                       : (unsigned)processors;
+	a.threads = processors < 1                     ? 1
+	            : processors > SFS_CTL_THREADS_MAX ? SFS_CTL_THREADS_MAX
+	                                               : (unsigned)processors;
 	for (int i = 0; rc == SFS_OK && i < argc; i++) {
 		if (!is_ended && strcmp(argv[i], "--") == 0) {
 			is_ended = true;

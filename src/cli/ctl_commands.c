@@ -34,13 +34,16 @@ enum { OPTIONS_COUNT = sizeof(OPTIONS) / sizeof(OPTIONS[0]) };
 static const enum sfs_ctl_option_id OF_SNAPSHOT[] = {
 	SFS_CTL_SNAPSHOT, SFS_CTL_RUN_PREFIX, SFS_CTL_JSON, SFS_CTL_HELP, 0
 };
-static const enum sfs_ctl_option_id OF_MULTIGET[] = {
-	SFS_CTL_SNAPSHOT, SFS_CTL_THREADS, SFS_CTL_FORMAT,
-	SFS_CTL_RUN_PREFIX, SFS_CTL_JSON, SFS_CTL_HELP, 0
-};
+static const enum sfs_ctl_option_id OF_MULTIGET[] = { SFS_CTL_SNAPSHOT,
+	                                              SFS_CTL_THREADS,
+	                                              SFS_CTL_FORMAT,
+	                                              SFS_CTL_RUN_PREFIX,
+	                                              SFS_CTL_JSON,
+	                                              SFS_CTL_HELP,
+	                                              0 };
 static const enum sfs_ctl_option_id OF_PATH[] = {
-	SFS_CTL_HEX, SFS_CTL_SNAPSHOT, SFS_CTL_RUN_PREFIX,
-	SFS_CTL_JSON, SFS_CTL_HELP, 0
+	SFS_CTL_HEX,  SFS_CTL_SNAPSHOT, SFS_CTL_RUN_PREFIX,
+	SFS_CTL_JSON, SFS_CTL_HELP,     0
 };
 static const enum sfs_ctl_option_id OF_STORE[] = { SFS_CTL_RUN_PREFIX,
 	                                           SFS_CTL_JSON, SFS_CTL_HELP,
@@ -49,7 +52,7 @@ static const enum sfs_ctl_option_id OF_MOUNT[] = { SFS_CTL_JSON, SFS_CTL_HELP,
 	                                           0 };
 static const enum sfs_ctl_option_id OF_WAIT[] = {
 	SFS_CTL_SNAPSHOT, SFS_CTL_NEWER_THAN, SFS_CTL_TIMEOUT,
-	SFS_CTL_JSON, SFS_CTL_HELP, 0
+	SFS_CTL_JSON,     SFS_CTL_HELP,       0
 };
 static const enum sfs_ctl_option_id OF_REFRESH[] = {
 	SFS_CTL_WAIT, SFS_CTL_TIMEOUT, SFS_CTL_JSON, SFS_CTL_HELP, 0
@@ -77,7 +80,8 @@ static const struct sfs_ctl_command COMMANDS[] = {
 	  OF_SNAPSHOT, 1, 1, sfs_ctl_info },
 	{ "shards", "TARGET", "list the shards of a snapshot",
 	  "One line a shard, fields separated by tabs: number, rows, bytes, "
-	  "least and\ngreatest key (as JSON), URL; \"-\" where there is none.\n",
+	  "least and\ngreatest key (as JSON), URL; \"-\" where there is "
+	  "none.\n",
 	  OF_SNAPSHOT, 1, 1, sfs_ctl_shards },
 	{ "route", "TARGET NAME", "tell which shard holds a key",
 	  "Prints the shard's number and the key's path below the mount, "
@@ -98,8 +102,8 @@ static const struct sfs_ctl_command COMMANDS[] = {
 	  "names.\n",
 	  OF_STORE, 1, 1, sfs_ctl_history },
 	{ "status", "MOUNTPOINT", "show the state of a mount",
-	  "Prints .shardyfs/status (--json: .shardyfs/status.json).\n", OF_MOUNT,
-	  1, 1, sfs_ctl_show_status },
+	  "Prints .shardyfs/status (--json: .shardyfs/status.json).\n",
+	  OF_MOUNT, 1, 1, sfs_ctl_show_status },
 	{ "health", "MOUNTPOINT", "tell whether a mount is well",
 	  "Exit status: 0 healthy, 1 degraded, 2 unhealthy, 4 no answer from "
 	  "the mount.\n",

@@ -160,8 +160,8 @@ static enum sfs_rc judge(const struct request *r, const struct sfs_buf *answer,
 		                   "mounting again does so by itself",
 		                   r->mount, r->mount);
 	if (fault == EROFS)
-		return sfs_err_set(err, SFS_E_READ_ONLY, "%s: mounted read-only",
-		                   r->mount);
+		return sfs_err_set(err, SFS_E_READ_ONLY,
+		                   "%s: mounted read-only", r->mount);
 	if (fault != 0)
 		return sfs_err_sys(err, fault, "%s", r->path);
 	return SFS_OK;
@@ -173,8 +173,8 @@ static enum sfs_rc ask(const struct request *r, int64_t limit_ms,
 	int64_t deadline_ms = sfs_clock_ms() + limit_ms;
 	enum sfs_rc rc;
 	bool is_done;
-	pid_t pid;
-	int fd;
+	pid_t pid = -1;
+	int fd = -1;
 
 	rc = start(r, &fd, &pid, err);
 	if (rc != SFS_OK)
@@ -220,8 +220,7 @@ enum sfs_rc sfs_ctl_control_read(const char *mount, const char *name,
 		*len_out = answer.len - sizeof(int);
 		*text_out = sfs_memdup0(answer.data + sizeof(int), *len_out);
 		if (*text_out == NULL)
-			rc = sfs_err_set(err, SFS_E_NO_MEMORY,
-			                 "out of memory");
+			rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}
 	sfs_buf_release(&answer);
 	return rc;

@@ -231,8 +231,8 @@ static bool add_snapshot(void *arg, const struct sfs_snapshot_id *id)
 {
 	struct listing *l = arg;
 	struct sfs_json_printer *p = &l->report.json;
-	bool is_current = l->has_current &&
-	                  sfs_snapshot_id_compare(id, &l->current) == 0;
+	bool is_current =
+		l->has_current && sfs_snapshot_id_compare(id, &l->current) == 0;
 	char published[SFS_TIME_BYTES];
 	char text[SFS_SNAPSHOT_ID_BYTES];
 

@@ -158,12 +158,14 @@ static enum sfs_rc read_key(enum sfs_key_encoding encoding, const char *text,
 
 static void add_key_hex(struct sfs_json_printer *p, struct sfs_bytes key)
 {
+	struct sfs_buf hex = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+
+	sfs_ctl_add_hex(&hex, key);
 	sfs_json_key(p, "key_hex");
-	sfs_buf_putc(p->out, '"');
-	sfs_ctl_add_hex(p->out, key);
-	sfs_buf_putc(p->out, '"');
-	p->is_after_key = false;
-	p->is_after_value = true;
+	sfs_json_string(p, hex.len > 0 ? hex.data : "", hex.len);
+	if (hex.failed != SFS_OK)
+		p->out->failed = hex.failed;
+	sfs_buf_release(&hex);
 }
 
 static int print_name(const struct sfs_ctl_args *args, struct sfs_bytes key,
@@ -195,15 +197,15 @@ static int path(const struct sfs_ctl_args *args, struct sfs_snapshot *snapshot)
 	enum sfs_rc rc;
 	int status;
 
-	rc = args->hex != NULL ? read_hex(args->hex, &key, &err) :
-	                         read_key(encoding, args->word, &key, &err);
+	rc = args->hex != NULL ? read_hex(args->hex, &key, &err)
+	                       : read_key(encoding, args->word, &key, &err);
 	if (rc == SFS_OK)
 		rc = name_of(encoding, key, &name, &err);
 	if (rc == SFS_OK)
 		status = print_name(args, key, name);
 	else
-		status = rc == SFS_E_INVALID ? sfs_ctl_refuse(&err) :
-		                               sfs_ctl_fail(&err);
+		status = rc == SFS_E_INVALID ? sfs_ctl_refuse(&err)
+		                             : sfs_ctl_fail(&err);
 	sfs_free(name);
 	sfs_free((void *)(uintptr_t)key.data);
 	return status;

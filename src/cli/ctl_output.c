@@ -27,8 +27,9 @@ enum sfs_rc sfs_ctl_write(const void *data, size_t len, struct sfs_err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return sfs_err_sys(err, errno, "cannot write the "
-			                               "answer");
+			return sfs_err_sys(err, errno,
+			                   "cannot write the "
+			                   "answer");
 		p += n;
 		len -= (size_t)n;
 	}
@@ -144,10 +145,11 @@ void sfs_ctl_json_name(struct sfs_json_printer *p,
 	char *canonical = NULL;
 	size_t len;
 
-	if (key.data != NULL && !sfs_ctl_is_utf8((const uint8_t *)name, name_len))
+	if (key.data != NULL &&
+	    !sfs_ctl_is_utf8((const uint8_t *)name, name_len))
 		canonical = sfs_malloc(cap);
-	if (canonical != NULL && sfs_key_to_name(encoding, key, canonical, cap,
-	                                         &len) == SFS_OK)
+	if (canonical != NULL &&
+	    sfs_key_to_name(encoding, key, canonical, cap, &len) == SFS_OK)
 		sfs_json_string(p, canonical, len);
 	else
 		sfs_json_string(p, name, name_len);

@@ -107,8 +107,8 @@ enum sfs_rc sfs_ctl_mount_find(const char *path, struct sfs_mount *out,
 	if (real != NULL)
 		rc = find_upwards(real, out, err);
 	if (rc == SFS_E_NOT_FOUND)
-		(void)sfs_err_set(err, rc,
-		                  "%s: no mount of shardyfs is there", path);
+		(void)sfs_err_set(err, rc, "%s: no mount of shardyfs is there",
+		                  path);
 	free(real);
 	sfs_free(text);
 	return rc;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static bool has_scheme(const char *source)
 {
@@ -128,6 +129,31 @@ static enum sfs_rc wrap_store(struct sfs_stack *stack, struct sfs_err *err)
 }
 #endif
 
+/*
+ * An open shard is an open file. Raises this process's limit as far as it
+ * may, and answers how many shards then fit beside everything else.
+ */
+static uint32_t fit_open_shards(uint32_t wanted)
+{
+	enum { OTHER_FILES = 256, AT_LEAST = 16 };
+	rlim_t need = (rlim_t)wanted + OTHER_FILES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return AT_LEAST;
+	if (limit.rlim_cur < need && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit); /* read back below */
+		if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+			return AT_LEAST;
+	}
+	if (limit.rlim_cur >= need)
+		return wanted;
+	if (limit.rlim_cur < OTHER_FILES + AT_LEAST)
+		return AT_LEAST;
+	return (uint32_t)(limit.rlim_cur - OTHER_FILES);
+}
+
 enum sfs_rc sfs_stack_open(const struct sfs_stack_config *config,
                            struct sfs_stack *out, struct sfs_err *err)
 {
@@ -144,7 +170,8 @@ enum sfs_rc sfs_stack_open(const struct sfs_stack_config *config,
 		rc = sfs_catalog_object_open(stack.store, config->run_prefix,
 		                             &stack.catalog, err);
 	if (rc == SFS_OK) {
-		stack.pool = sfs_shard_pool_new(config->max_open_shards);
+		stack.pool = sfs_shard_pool_new(
+			fit_open_shards(config->max_open_shards));
 		if (stack.pool == NULL)
 			rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}

@@ -25,7 +25,8 @@ struct sfs_stack_config {
 	const char
 		*source; /* a directory or file:///dir; may end in _CURRENT */
 	const char *run_prefix;
-	uint32_t max_open_shards;
+	uint32_t
+		max_open_shards; /* fewer if the limit on open files is lower */
 };
 
 /*

@@ -394,7 +394,7 @@ static enum sfs_rc place_row(struct reader *r, sqlite3_stmt *stmt,
 
 static enum sfs_rc read_shard_rows(struct reader *r, sqlite3_stmt *stmt)
 {
-	struct sfs_manifest_shard *s;
+	struct sfs_manifest_shard *s = NULL;
 	const char *last = NULL;
 	uint32_t rows = 0;
 	enum sfs_rc rc;

@@ -16,6 +16,7 @@ struct sfs_session {
 	char *mountpoint;                 /* immutable */
 	struct fuse_session *se;          /* immutable after open */
 	bool can_expire;                  /* set at INIT, before any request */
+	atomic_bool is_greeted;           /* the reply to INIT went out */
 	atomic_bool is_ready;
 };
 

@@ -30,8 +30,8 @@ static ssize_t write_patched(int fd, struct iovec *iov, int count, void *data)
 	uint32_t flags;
 	char *word;
 
-	if (!atomic_load(&s->is_ready) && count == 2 &&
-	    iov[1].iov_len == INIT_OUT_BYTES) {
+	if (count == 2 && iov[1].iov_len == INIT_OUT_BYTES &&
+	    !atomic_exchange(&s->is_greeted, true)) {
 		word = (char *)iov[1].iov_base + FLAGS_WORD * sizeof(flags);
 		memcpy(&flags, word, sizeof(flags));
 		flags |= parallel_dirops;
@@ -248,7 +248,7 @@ static enum sfs_rc spawn_fusermount(const char *mountpoint, bool lazy,
 }
 
 enum sfs_rc sfs_session_unmount_path(const char *mountpoint, bool lazy,
-                             struct sfs_err *err)
+                                     struct sfs_err *err)
 {
 	int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
 

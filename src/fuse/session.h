@@ -57,7 +57,7 @@ enum sfs_rc sfs_session_unmount(struct sfs_session *s, bool lazy,
 
 /* The same for any mount, by absolute path; root, or through fusermount3. */
 enum sfs_rc sfs_session_unmount_path(const char *mountpoint, bool lazy,
-				     struct sfs_err *err) SFS_NODISCARD;
+                                     struct sfs_err *err) SFS_NODISCARD;
 
 void sfs_session_close(struct sfs_session *s);
 

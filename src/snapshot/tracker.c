@@ -112,7 +112,7 @@ static enum sfs_rc fall_back(struct sfs_tracker *t,
  * its place would not be noticed.
  */
 static bool may_fall_back(struct sfs_tracker *t,
-			  const struct sfs_snapshot_id *id, enum sfs_rc rc)
+                          const struct sfs_snapshot_id *id, enum sfs_rc rc)
 {
 	struct sfs_catalog *catalog = t->config.source.catalog;
 	struct sfs_call call = begin_call(t);
@@ -281,7 +281,10 @@ static void show(struct sfs_tracker *t, struct shown *next)
 	shown_release(&old);
 }
 
-/* One look of the running tracker. True if it found no fault. */
+/*
+ * One look of the running tracker. True if it found no fault. It is counted
+ * when all is done, so that who sees the count sees what the look did.
+ */
 static bool look(struct sfs_tracker *t)
 {
 	struct shown next = { 0 };
@@ -295,13 +298,13 @@ static bool look(struct sfs_tracker *t)
 		        sfs_rc_name(err.rc), err.msg);
 		return false;
 	}
+	if (next.snapshot != NULL) {
+		sfs_log(SFS_LOG_INFO, SFS_LOG_SNAPSHOT, "switched snapshot=%s",
+		        sfs_snapshot_text_id(next.snapshot));
+		show(t, &next);
+		t->config.switched(t->config.arg);
+	}
 	note_result(t, NULL);
-	if (next.snapshot == NULL)
-		return true;
-	sfs_log(SFS_LOG_INFO, SFS_LOG_SNAPSHOT, "switched snapshot=%s",
-	        sfs_snapshot_text_id(next.snapshot));
-	show(t, &next);
-	t->config.switched(t->config.arg);
 	return true;
 }
 

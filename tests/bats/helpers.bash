@@ -22,6 +22,10 @@ GOLDEN=$SFS_TEST_DATA/golden
 
 SUSPICIOUS=' ERROR |Sanitizer|runtime error:|[Aa]ssert|[Ll]eak|Backtrace'
 COMMAND_SECONDS=60
+
+# A python3 that is found first may be a wrapper, slower than what it runs.
+PYTHON=$(command -v /usr/bin/python3 || command -v python3)
+
 DAEMON_SECONDS=180
 
 # Skips the test, or fails it where everything must be there.
@@ -67,7 +71,7 @@ python() {
 	local script=$1
 
 	shift
-	within python3 "$HELPERS_DIR/$script" "$@"
+	within "$PYTHON" -I -S "$HELPERS_DIR/$script" "$@"
 }
 
 sfs_setup() {
@@ -105,7 +109,7 @@ numbers() {
 # Kills the daemon if it is still there after a long time.
 guard() {
 	(
-		timeout "$DAEMON_SECONDS" tail --pid="$1" -f /dev/null ||
+		timeout "$DAEMON_SECONDS" tail -s 0.5 --pid="$1" -f /dev/null ||
 			kill -9 "$1"
 	) >/dev/null 2>&1 3>&- &
 }
@@ -153,7 +157,7 @@ detach() {
 
 # wait_exit PID SECONDS: the exit status of a child, 124 if it lives on.
 wait_exit() {
-	timeout "$2" tail --pid="$1" -f /dev/null || return 124
+	timeout "$2" tail -s 0.02 --pid="$1" -f /dev/null || return 124
 	wait "$1"
 }
 

@@ -184,7 +184,7 @@ static void make_image(struct image *i, uint32_t num_dbs)
 
 static void check_golden(void *arg, const char *dir)
 {
-	char path[TESTDATA_PATH_BYTES];
+	char path[TESTDATA_PATH_BYTES + sizeof("/manifest")];
 	struct sfs_manifest *m = NULL;
 	struct sfs_err err = { 0 };
 	struct testdata d;

@@ -172,7 +172,7 @@ struct walk {
 
 static void check_manifest(void *arg, const char *dir)
 {
-	char path[TESTDATA_PATH_BYTES];
+	char path[TESTDATA_PATH_BYTES + sizeof("/manifest")];
 	struct walk *walk = arg;
 	struct sfs_manifest *m = NULL;
 	struct sfs_err err = { 0 };

@@ -22,9 +22,12 @@ static inline void testdata_path(char out[TESTDATA_PATH_BYTES],
                                  const char *name)
 {
 	const char *root = getenv("SFS_TEST_DATA");
+	int len;
 
-	(void)snprintf(out, TESTDATA_PATH_BYTES, "%s/%s",
+	len = snprintf(out, TESTDATA_PATH_BYTES, "%s/%s",
 	               root != NULL ? root : "tests/data", name);
+	if (len < 0 || len >= TESTDATA_PATH_BYTES)
+		out[0] = '\0'; /* which cannot be opened */
 }
 
 /* Reads tests/data/NAME. */
