@@ -147,8 +147,10 @@ static void *serve_signals(void *arg)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
-	while (sigwait(&signals, &signal_number) == 0 &&
-	       !atomic_load(&m->is_over)) {
+	while (!atomic_load(&m->is_over) &&
+	       sigwait(&signals, &signal_number) == 0) {
+		if (atomic_load(&m->is_over))
+			break;
 		if (signal_number != SIGHUP) {
 			stop(m, &signals);
 			continue;

@@ -61,7 +61,6 @@ static enum sfs_rc object_key(const struct sfs_shard_location *where,
 
 struct findings {
 	size_t prefix_len;
-	bool has_any;
 	bool has_manifest;
 	bool has_compacted;
 	bool has_lance;
@@ -72,7 +71,6 @@ static bool note_entry(void *arg, const struct sfs_list_entry *entry)
 	struct findings *f = arg;
 	const char *name = entry->key + f->prefix_len;
 
-	f->has_any = true;
 	if (strcmp(name, "manifest/") == 0)
 		f->has_manifest = true;
 	else if (strcmp(name, "compacted/") == 0)
@@ -100,18 +98,18 @@ static enum sfs_rc explain(const struct sfs_shard_location *where,
 	                             note_entry, &f, call, err);
 	if (rc != SFS_OK)
 		return rc;
-	if (!f.has_any)
-		return sfs_err_set(err, SFS_E_STALE,
-		                   "%s: the shard is gone: nothing lies there",
-		                   where->db_url);
 	if (f.has_manifest && f.has_compacted)
 		kind = "a SlateDB shard";
 	else if (f.has_lance)
 		kind = "a LanceDB shard";
+	if (kind == NULL)
+		return sfs_err_set(err, SFS_E_STALE,
+		                   "%s: the shard is gone: no database of a "
+		                   "known kind lies there",
+		                   where->db_url);
 	return sfs_err_set(err, SFS_E_UNSUPPORTED,
 	                   "%s: %s: this build reads SQLite shards only",
-	                   where->db_url,
-	                   kind != NULL ? kind : "unknown shard");
+	                   where->db_url, kind);
 }
 
 enum sfs_rc sfs_adapter_detect(const struct sfs_shard_location *where,

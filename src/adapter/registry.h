@@ -16,9 +16,8 @@ const struct sfs_adapter *sfs_adapter_by_name(const char *name);
 /*
  * Tells the adapter by the objects under the shard's key prefix: the first
  * one whose marker object can be opened. Only where none can, the prefix is
- * listed to say why. UNSUPPORTED names what was found there ("SlateDB") or
- * that nothing known was; STALE if nothing at all lies there; else what the
- * store returned. Blocks; where it costs a request, remember the answer.
+ * listed to say why. UNSUPPORTED names what was found there ("SlateDB"),
+ * STALE says that nothing known was; else what the store returned. Blocks; where it costs a request, remember the answer.
  */
 enum sfs_rc sfs_adapter_detect(const struct sfs_shard_location *where,
                                const struct sfs_adapter **out,

@@ -5,6 +5,7 @@
  */
 #include "cli/ctl.h"
 
+#include <endian.h>
 #include <string.h>
 
 enum { PAIRS = 1 << 12 };
@@ -23,8 +24,18 @@ void sfs_base64_init(void)
 
 void sfs_base64_encode(const uint8_t *data, size_t len, char *out)
 {
+	uint64_t six;
 	uint32_t bits;
 
+	/* reads eight bytes, uses six */
+	for (; len >= 8; len -= 6, data += 6, out += 8) {
+		memcpy(&six, data, 8);
+		six = be64toh(six);
+		memcpy(out, pairs[six >> 52], 2);
+		memcpy(out + 2, pairs[six >> 40 & 0xfff], 2);
+		memcpy(out + 4, pairs[six >> 28 & 0xfff], 2);
+		memcpy(out + 6, pairs[six >> 16 & 0xfff], 2);
+	}
 	for (; len >= 3; len -= 3, data += 3, out += 4) {
 		bits = (uint32_t)data[0] << 16 | (uint32_t)data[1] << 8 |
 		       data[2];

@@ -255,7 +255,7 @@ int sfs_ctl_doctor(const struct sfs_ctl_args *args)
 	struct exam e = { .args = args, .is_well = true };
 
 	sfs_buf_init(&e.text, SFS_TEXT_MAX_BYTES);
-	sfs_json_printer_init(&e.json, &e.text, true, false);
+	sfs_json_printer_init(&e.json, &e.text, true, true);
 	if (args->json) {
 		sfs_json_object_begin(&e.json);
 		sfs_json_key(&e.json, "checks");

@@ -39,7 +39,7 @@ static enum sfs_rc begin_json(const struct answer *a, struct sfs_err *err)
 	enum sfs_rc rc;
 
 	sfs_base64_init();
-	sfs_json_printer_init(&p, &text, true, false);
+	sfs_json_printer_init(&p, &text, true, true);
 	sfs_json_object_begin(&p);
 	sfs_json_key(&p, "key");
 	sfs_ctl_json_name(&p, encoding, a->key.name, a->key.name_len,

@@ -21,7 +21,7 @@ static void begin(struct report *r, bool is_json)
 {
 	sfs_buf_init(&r->text, SFS_TEXT_MAX_BYTES);
 	r->is_json = is_json;
-	sfs_json_printer_init(&r->json, &r->text, true, false);
+	sfs_json_printer_init(&r->json, &r->text, true, true);
 	if (is_json)
 		sfs_json_object_begin(&r->json);
 }

@@ -49,7 +49,7 @@ static int print_route(const struct sfs_ctl_args *args,
 	if (!args->json) {
 		sfs_buf_printf(&text, "%u %s\n", db_id, path.data);
 	} else {
-		sfs_json_printer_init(&p, &text, true, false);
+		sfs_json_printer_init(&p, &text, true, true);
 		sfs_json_object_begin(&p);
 		sfs_json_key(&p, "key");
 		sfs_json_cstring(&p, name);
@@ -178,7 +178,7 @@ static int print_name(const struct sfs_ctl_args *args, struct sfs_bytes key,
 		sfs_buf_printf(&text, "%s\n", name);
 		return sfs_ctl_print(&text, SFS_CTL_OK);
 	}
-	sfs_json_printer_init(&p, &text, true, false);
+	sfs_json_printer_init(&p, &text, true, true);
 	sfs_json_object_begin(&p);
 	sfs_json_key(&p, "name");
 	sfs_json_cstring(&p, name);
@@ -249,7 +249,7 @@ static int print_key(const struct sfs_ctl_args *args,
 	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
 	struct sfs_json_printer p;
 
-	sfs_json_printer_init(&p, &text, true, false);
+	sfs_json_printer_init(&p, &text, true, true);
 	if (!args->json) {
 		sfs_buf_puts(&text, "hex: ");
 		sfs_ctl_add_hex(&text, key);

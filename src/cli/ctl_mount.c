@@ -74,7 +74,7 @@ static int print_health(const struct sfs_ctl_args *args, const char *word,
 		               reason[0] != '\0' ? ": " : "", reason);
 		return sfs_ctl_print(&text, status);
 	}
-	sfs_json_printer_init(&p, &text, true, false);
+	sfs_json_printer_init(&p, &text, true, true);
 	sfs_json_object_begin(&p);
 	sfs_json_key(&p, "health");
 	sfs_json_cstring(&p, word);
@@ -132,7 +132,7 @@ static int print_shown(const struct sfs_ctl_args *args, const char *shown,
 	struct sfs_json_printer p;
 
 	if (args->json) {
-		sfs_json_printer_init(&p, &text, true, false);
+		sfs_json_printer_init(&p, &text, true, true);
 		sfs_json_object_begin(&p);
 		sfs_json_key(&p, "snapshot");
 		sfs_json_cstring(&p, shown);

@@ -62,7 +62,7 @@ static int print_aborted(const struct sfs_ctl_args *args,
 	struct sfs_json_printer p;
 
 	if (args->json) {
-		sfs_json_printer_init(&p, &text, true, false);
+		sfs_json_printer_init(&p, &text, true, true);
 		sfs_json_object_begin(&p);
 		sfs_json_key(&p, "mountpoint");
 		sfs_json_cstring(&p, mount->path);

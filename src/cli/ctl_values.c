@@ -154,7 +154,7 @@ static void begin_json(const struct sfs_answer_form *form,
 		add_text(out, middle, sizeof(middle) - 1);
 		return;
 	}
-	sfs_json_printer_init(&p, out, false, false);
+	sfs_json_printer_init(&p, out, false, true);
 	sfs_buf_add(out, head, sizeof(head) - 2);
 	sfs_ctl_json_name(&p, form->encoding, a->name, a->name_len, a->key);
 	sfs_buf_add(out, middle + 1, sizeof(middle) - 2);

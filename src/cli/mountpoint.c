@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static const char OUR_TYPE[] = "fuse.shardyfs";
@@ -89,12 +90,13 @@ out:
 	return rc;
 }
 
+/* statvfs always asks the daemon; stat may be answered by the kernel. */
 bool sfs_mount_is_dead(const struct sfs_mount *mount)
 {
-	struct stat st;
+	struct statvfs facts;
 
 	return strcmp(mount->type, OUR_TYPE) == 0 &&
-	       stat(mount->path, &st) != 0 && errno == ENOTCONN;
+	       statvfs(mount->path, &facts) != 0 && errno == ENOTCONN;
 }
 
 /* An absolute path for something whose last part may be a dead mount. */

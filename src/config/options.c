@@ -57,9 +57,9 @@ static enum sfs_rc check_run_prefix(const char *value, struct sfs_err *err);
 
 static const struct sfs_option TABLE[] = {
 	ROW_BOOL("ro", DATA, read_only, true, "false",
-	         "mount read-only: no staging, no tags, no rollback"),
-	ROW_BOOL("rw", DATA, read_only, false, NULL,
-	         "mount for reading and publishing"),
+	         "mount read-only: reads take fewer requests, control "
+	         "files take no words"),
+	ROW_BOOL("rw", DATA, read_only, false, NULL, "the opposite of ro"),
 	ROW_STRING("ref", DATA, ref, NULL, "ID",
 	           "stay on this snapshot (its ID or run ID) instead of "
 	           "following the current one",
@@ -72,8 +72,8 @@ static const struct sfs_option TABLE[] = {
 	ROW_STRING("run_prefix", DATA, run_prefix, "runs", "PATH",
 	           "where the store keeps its run records", check_run_prefix),
 	ROW_BOOL("recover", DATA, recover, true, "true",
-	         "mount an older snapshot where the newest manifest is "
-	         "missing or damaged"),
+	         "where a mount of ours lies whose daemon died, detach it "
+	         "and mount again"),
 
 	ROW_BOOL("allow_other", ACCESS, allow_other, true, "false",
 	         "let other users in"),
@@ -110,7 +110,7 @@ static const struct sfs_option TABLE[] = {
 
 	ROW_NUMBER("threads", INT, LIMITS, threads, "64", 1, 256, "N",
 	           "threads that serve requests"),
-	ROW_NUMBER("max_open_shards", INT, LIMITS, max_open_shards, "1024", 1,
+	ROW_NUMBER("max_open_shards", INT, LIMITS, max_open_shards, "4096", 1,
 	           65536, "N", "shards kept open at once"),
 	ROW_NUMBER("mount_wait", TIME, LIMITS, mount_wait_ms, "60s", 1, DAY_MS,
 	           "TIME", "give up mounting after this"),

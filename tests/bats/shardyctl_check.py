@@ -17,9 +17,6 @@ import struct
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from golden_check import percent_name  # noqa: E402
-
 ABSENT = 0xFFFFFFFF
 NAME_MAX = 4095
 GETS = 12
@@ -28,6 +25,18 @@ GETS = 12
 def fail(text):
     print(text)
     sys.exit(1)
+
+
+def percent_name(key):
+    """Bytes that are not UTF-8 decode to lone surrogates."""
+    out = bytearray()
+    for at, char in enumerate(key.decode("utf-8", "surrogateescape")):
+        if (char < " " or char in "%/\x7f" or "\udc80" <= char <= "\udcff"
+                or (at == 0 and char == ".")):
+            out += b"%%%02X" % char.encode("utf-8", "surrogateescape")[0]
+        else:
+            out += char.encode()
+    return bytes(out) or b"%"
 
 
 def name_of(encoding, key):
@@ -67,7 +76,7 @@ class Store:
     def check_json(self, cases):
         names = b"".join(name + b"\n" for name, _, _ in cases)
         done = self.run("multiget", stdin=names)
-        lines = done.stdout.decode().splitlines()
+        lines = done.stdout.decode("ascii").splitlines()
         if done.returncode != 0 or len(lines) != len(cases):
             fail(f"multiget: {done.returncode}, {len(lines)} lines")
         for (name, _, record), line in zip(cases, lines):

@@ -123,16 +123,18 @@ static inline bool golden_is_value(const struct golden_row *row,
 	char hex[SFS_DIGEST_HEX_BYTES] = "";
 	struct sfs_digest digest = { NULL };
 	struct sfs_err err;
+	bool is_same;
 
 	if (len != row->value_len)
 		return false;
 	if (row->sha256[0] == '\0')
 		return len == 0 || memcmp(data, row->value.data, len) == 0;
-	if (sfs_digest_begin(&digest, &err) == SFS_OK &&
-	    sfs_digest_add(&digest, data, len, &err) == SFS_OK)
-		(void)sfs_digest_finish(&digest, hex, &err); /* compared */
+	is_same = sfs_digest_begin(&digest, &err) == SFS_OK &&
+	          sfs_digest_add(&digest, data, len, &err) == SFS_OK &&
+	          sfs_digest_finish(&digest, hex, &err) == SFS_OK &&
+	          strcmp(hex, row->sha256) == 0;
 	sfs_digest_release(&digest);
-	return strcmp(hex, row->sha256) == 0;
+	return is_same;
 }
 
 #endif

@@ -86,7 +86,7 @@ static void defaults_are_as_documented(void)
 	IS_INT(opts.mount_wait_ms, 60000);
 	IS_INT(opts.op_timeout_ms, 120000);
 	IS_INT(opts.threads, 64);
-	IS_INT(opts.max_open_shards, 1024);
+	IS_INT(opts.max_open_shards, 4096);
 	IS_INT(opts.notify_fd, -1);
 	IS_STR(opts.log, "auto");
 	IS_STR(opts.log_level, "info");

@@ -384,8 +384,8 @@ static void the_objects_tell_the_adapter(void)
 	const struct sfs_adapter *a = NULL;
 
 	put_text("s/db=0/other", "x");
-	IS_INT(sfs_adapter_detect(&where, &a, NULL, &err), SFS_E_UNSUPPORTED);
-	HAS_STR(err.msg, "unknown");
+	IS_INT(sfs_adapter_detect(&where, &a, NULL, &err), SFS_E_STALE);
+	HAS_STR(err.msg, "gone");
 	put_text("s/db=0/manifest/1", "x");
 	put_text("s/db=0/compacted/1", "x");
 	IS_INT(sfs_adapter_detect(&where, &a, NULL, &err), SFS_E_UNSUPPORTED);
