@@ -23,13 +23,6 @@ static struct object_catalog *self_of(struct sfs_catalog *c)
 	return (struct object_catalog *)c;
 }
 
-void sfs_pointer_release(struct sfs_pointer *p)
-{
-	sfs_free(p->current);
-	sfs_free(p->bytes);
-	*p = (struct sfs_pointer){ 0 };
-}
-
 static enum sfs_rc object_current(struct sfs_catalog *c,
                                   struct sfs_pointer *pointer_out,
                                   const struct sfs_call *call,

@@ -50,7 +50,7 @@ struct printing {
 	pthread_mutex_t lock;
 	pthread_cond_t turned;
 	size_t turn;        /* piece to write; protected by lock */
-	struct sfs_err err; /* rc SFS_OK: no fault; protected by lock */
+	struct sfs_err err; /* rc SFS_OK: no fault; of whose turn it is */
 };
 
 static enum sfs_rc key_room(struct job *j, struct sfs_err *err)
@@ -158,27 +158,46 @@ static enum sfs_rc flush(struct sfs_buf *out, struct sfs_err *err)
 	return rc;
 }
 
-/* Waits for the piece's turn and writes it, unless a write failed before. */
-static void write_in_turn(struct printing *p, size_t piece, struct sfs_buf *out)
+static void await_turn(struct printing *p, size_t piece)
 {
-	struct sfs_err err = { .rc = SFS_OK };
-	bool is_failed;
-
 	pthread_mutex_lock(&p->lock);
 	while (p->turn != piece)
 		pthread_cond_wait(&p->turned, &p->lock);
-	is_failed = p->err.rc != SFS_OK;
 	pthread_mutex_unlock(&p->lock);
+}
 
-	if (!is_failed && flush(out, &err) == SFS_OK)
-		err.rc = SFS_OK;
+static void pass_turn(struct printing *p)
+{
 	pthread_mutex_lock(&p->lock);
-	if (!is_failed && err.rc != SFS_OK)
-		p->err = err;
 	p->turn++;
 	pthread_cond_broadcast(&p->turned);
 	pthread_mutex_unlock(&p->lock);
+}
+
+/* In this thread's turn, which alone touches p->err. */
+static void write_part(struct printing *p, struct sfs_buf *out)
+{
+	if (p->err.rc == SFS_OK)
+		(void)flush(out, &p->err); /* p->err keeps the fault */
 	sfs_buf_reset(out);
+}
+
+/* What is large goes out as soon as it may, so that it need not be held. */
+static void print_piece(struct printing *p, size_t piece, struct sfs_buf *out)
+{
+	size_t end = (piece + 1) * PRINT_NAMES;
+
+	end = end < p->count ? end : p->count;
+	for (size_t i = piece * PRINT_NAMES; i < end; i++) {
+		sfs_answer_print(&p->job->form, &p->answers[i], out);
+		if (out->len < FLUSH_BYTES)
+			continue;
+		await_turn(p, piece);
+		write_part(p, out);
+	}
+	await_turn(p, piece);
+	write_part(p, out);
+	pass_turn(p);
 }
 
 static void *print_pieces(void *arg)
@@ -186,17 +205,12 @@ static void *print_pieces(void *arg)
 	struct printing *p = arg;
 	struct sfs_buf out = SFS_BUF_INIT(SIZE_MAX / 4);
 	size_t piece;
-	size_t end;
 
 	for (;;) {
 		piece = atomic_fetch_add(&p->next, 1);
 		if (piece * PRINT_NAMES >= p->count)
 			break;
-		end = (piece + 1) * PRINT_NAMES;
-		end = end < p->count ? end : p->count;
-		for (size_t i = piece * PRINT_NAMES; i < end; i++)
-			sfs_answer_print(&p->job->form, &p->answers[i], &out);
-		write_in_turn(p, piece, &out);
+		print_piece(p, piece, &out);
 	}
 	sfs_buf_release(&out);
 	return NULL;

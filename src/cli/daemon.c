@@ -69,6 +69,21 @@ static int parent_wait(int fd, pid_t child, int64_t wait_ms)
 	return status;
 }
 
+/*
+ * Where standard descriptors are closed, the next files would get their
+ * numbers, and /dev/fuse be taken for the terminal.
+ */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 enum sfs_rc sfs_daemon_begin(struct sfs_daemon *d, bool foreground,
                              int notify_fd, int64_t wait_ms,
                              struct sfs_err *err)
@@ -77,6 +92,7 @@ enum sfs_rc sfs_daemon_begin(struct sfs_daemon *d, bool foreground,
 	pid_t child;
 
 	*d = (struct sfs_daemon){ foreground, -1, notify_fd };
+	fill_standard_descriptors();
 	if (foreground)
 		return SFS_OK;
 	if (pipe2(ends, O_CLOEXEC) != 0)

@@ -24,7 +24,7 @@ enum sfs_rc sfs_fs_object_key(const struct sfs_view *view,
 		return rc;
 	prefix = sfs_snapshot_shard_prefix(view->snapshot, db_id);
 	if (prefix == NULL)
-		return sfs_err_set(err, SFS_E_NOT_FOUND, "shard %u is empty",
+		return sfs_err_set(err, SFS_E_INVALID, "shard %u is empty",
 		                   db_id);
 	len = snprintf(out, cap, "%s/shard.db", prefix);
 	if (len < 0 || (size_t)len >= cap)

@@ -185,11 +185,21 @@ static void print_config(struct sfs_fs *fs, struct sfs_buf *out)
 	sfs_buf_puts(out, fs->config.config_text);
 }
 
+/* The last request that failed, and the refresh if that fails now. */
 static void print_last_error(struct sfs_fs *fs, struct sfs_buf *out)
 {
+	struct sfs_tracker_status status;
+	char when[SFS_TIME_BYTES];
+
 	pthread_mutex_lock(&fs->lock);
 	sfs_buf_puts(out, fs->last_error);
 	pthread_mutex_unlock(&fs->lock);
+	sfs_tracker_get_status(fs->config.tracker, &status);
+	if (status.fault.rc == SFS_OK)
+		return;
+	sfs_time_format(status.last_check_ns, when);
+	sfs_buf_printf(out, "%s refresh: %s: %s\n", when,
+	               sfs_rc_name(status.fault.rc), status.fault.msg);
 }
 
 static void print_version(struct sfs_fs *fs, struct sfs_buf *out)

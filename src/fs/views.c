@@ -135,10 +135,10 @@ enum sfs_rc sfs_views_enter(struct sfs_views *v, struct sfs_snapshot *snapshot,
 		sfs_view_add(*out, 1);
 	} else {
 		rc = insert_locked(v, view, err);
-		*out = view;
+		*out = rc == SFS_OK ? view : NULL;
 	}
 	pthread_rwlock_unlock(&v->lock);
-	if (*out != view || rc != SFS_OK)
+	if (*out != view)
 		view_free(view);
 	return rc;
 }

@@ -30,7 +30,8 @@ void sfs_views_free(struct sfs_views *v);
 
 /*
  * The view of a snapshot, made if there is none, with one more reference.
- * TRANSIENT: the space of node ids is full of snapshots in use.
+ * TRANSIENT: the space of node ids is full of snapshots in use. *out is NULL
+ * on failure.
  */
 enum sfs_rc sfs_views_enter(struct sfs_views *v, struct sfs_snapshot *snapshot,
                             struct sfs_view **out,

@@ -31,16 +31,20 @@ static enum sfs_rc print_key_hex(const struct asked *a)
 {
 	struct sfs_pair_info info;
 	uint8_t *key;
+	size_t cap = 0;
 	size_t len = 0;
 	enum sfs_rc rc;
 
-	rc = sfs_snapshot_at(&a->place, &info, NULL, 0, &len, a->call, a->err);
+	rc = sfs_snapshot_at(&a->place, &info, NULL, 0, &cap, a->call, a->err);
 	if (rc != SFS_OK)
 		return rc;
-	key = sfs_malloc(len);
+	key = sfs_malloc(cap);
 	if (key == NULL)
 		return sfs_err_set(a->err, SFS_E_NO_MEMORY, "out of memory");
-	rc = sfs_snapshot_at(&a->place, &info, key, len, &len, a->call, a->err);
+	rc = sfs_snapshot_at(&a->place, &info, key, cap, &len, a->call, a->err);
+	if (rc == SFS_OK && len != cap)
+		rc = sfs_err_set(a->err, SFS_E_STALE,
+		                 "the shard was overwritten");
 	for (size_t i = 0; rc == SFS_OK && i < len; i++)
 		sfs_buf_printf(a->out, "%02x", key[i]);
 	sfs_free(key);
@@ -186,6 +190,15 @@ static const struct attribute {
 
 enum { ATTRIBUTES = sizeof(attributes) / sizeof(attributes[0]) };
 
+static enum sfs_rc enter_snapshot_dir(struct asked *a, uint64_t number)
+{
+	const char *id = sfs_intern_name(a->fs->snapshot_ids, number);
+
+	if (id == NULL)
+		return sfs_err_set(a->err, SFS_E_STALE, "no such node");
+	return sfs_fs_enter_id(a->fs, id, &a->view, a->call, a->err);
+}
+
 /* What the node offers; its view in a, with a reference, or NULL. */
 static enum sfs_rc find_scopes(struct asked *a, uint64_t id, unsigned *scopes)
 {
@@ -201,9 +214,7 @@ static enum sfs_rc find_scopes(struct asked *a, uint64_t id, unsigned *scopes)
 		}
 		break;
 	case SFS_NODE_SNAPSHOT_DIR:
-		rc = sfs_fs_enter_id(
-			a->fs, sfs_intern_name(a->fs->snapshot_ids, n.number),
-			&a->view, a->call, a->err);
+		rc = enter_snapshot_dir(a, n.number);
 		break;
 	case SFS_NODE_RUN_DIR:
 	case SFS_NODE_FROZEN:

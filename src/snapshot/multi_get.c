@@ -2,7 +2,9 @@
 /*
  * Many keys at once. Keys are grouped by shard with a counting sort; each
  * group is sorted by bytes, so that its shard is walked once from left to
- * right, and the groups are shared out among threads.
+ * right, and the groups are shared out among threads. What is moved about is
+ * the first eight bytes of a key, sorted as a number, and where the key is;
+ * the rest of the bytes is looked at where the first eight are equal.
  */
 #include "snapshot/snapshot.h"
 
@@ -13,19 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS_MAX = 64 };
+enum { THREADS_MAX = 64, RADIX_MIN = 128 };
 
-/* A key to sort: its first bytes as a number decide most comparisons. */
 struct item {
-	uint64_t head;
-	struct sfs_bytes key;
-	size_t index; /* in the caller's array */
+	uint64_t head; /* the first bytes of the key, big-endian */
+	size_t index;  /* in the caller's array */
 };
 
 struct job {
 	struct sfs_snapshot *snapshot;
-	struct item *items; /* grouped by shard */
-	size_t *starts;     /* num_dbs + 1 offsets into items */
+	const struct sfs_bytes *keys; /* the caller's */
+	struct item *items;           /* grouped by shard */
+	size_t *starts;               /* num_dbs + 1 offsets into items */
 	size_t value_max;
 	sfs_multi_get_fn *fn;
 	void *arg;
@@ -53,19 +54,76 @@ static uint64_t head_of(struct sfs_bytes key)
 	return head;
 }
 
-static int by_key(const void *a, const void *b)
+static int by_key(const void *a, const void *b, void *arg)
 {
 	const struct item *x = a;
 	const struct item *y = b;
-	size_t len = x->key.len < y->key.len ? x->key.len : y->key.len;
+	const struct sfs_bytes *keys = arg;
+	struct sfs_bytes k = keys[x->index];
+	struct sfs_bytes l = keys[y->index];
+	size_t len = k.len < l.len ? k.len : l.len;
 	int order;
 
 	if (x->head != y->head)
 		return x->head < y->head ? -1 : 1;
-	order = len > 0 ? memcmp(x->key.data, y->key.data, len) : 0;
+	order = len > 0 ? memcmp(k.data, l.data, len) : 0;
 	if (order != 0)
 		return order;
-	return x->key.len < y->key.len ? -1 : x->key.len > y->key.len;
+	return k.len < l.len ? -1 : k.len > l.len;
+}
+
+/* By head, one byte after the other; bytes that are all equal are skipped. */
+static void sort_heads(struct item *items, struct item *spare, size_t count)
+{
+	size_t places[8][256] = { { 0 } };
+	struct item *from = items;
+	struct item *to = spare;
+	struct item *other;
+
+	for (size_t i = 0; i < count; i++) {
+		for (int d = 0; d < 8; d++)
+			places[d][items[i].head >> 8 * d & 0xff]++;
+	}
+	for (int d = 0; d < 8; d++) {
+		size_t *place = places[d];
+		size_t begin = 0;
+
+		if (place[items[0].head >> 8 * d & 0xff] == count)
+			continue;
+		for (int v = 0; v < 256; v++) {
+			begin += place[v];
+			place[v] = begin - place[v];
+		}
+		for (size_t i = 0; i < count; i++)
+			to[place[from[i].head >> 8 * d & 0xff]++] = from[i];
+		other = from;
+		from = to;
+		to = other;
+	}
+	if (from != items)
+		memcpy(items, from, count * sizeof(*items));
+}
+
+/* spare has room for count items. */
+static void sort_items(const struct sfs_bytes *keys, struct item *items,
+                       struct item *spare, size_t count)
+{
+	void *arg = (void *)(uintptr_t)keys;
+	size_t end;
+
+	if (count < RADIX_MIN) {
+		qsort_r(items, count, sizeof(*items), by_key, arg);
+		return;
+	}
+	sort_heads(items, spare, count);
+	for (size_t i = 0; i < count; i = end) {
+		for (end = i + 1;
+		     end < count && items[end].head == items[i].head; end++)
+			;
+		if (end - i > 1)
+			qsort_r(items + i, end - i, sizeof(*items), by_key,
+			        arg);
+	}
 }
 
 static bool answer(void *arg, size_t index, const struct sfs_bytes *value)
@@ -97,39 +155,50 @@ static bool answer_absent(struct group *g, size_t count)
 	return true;
 }
 
+/* A group at work: the keys in order, and room to sort them. */
+struct room {
+	struct sfs_bytes *keys;
+	struct item *spare;
+};
+
 static enum sfs_rc ask_shard(struct job *job, uint32_t db_id, size_t count,
-                             struct sfs_bytes *keys, struct sfs_err *err)
+                             const struct room *room, struct sfs_err *err)
 {
 	struct item *items = job->items + job->starts[db_id];
 	struct group group = { .job = job, .items = items };
 
-	qsort(items, count, sizeof(*items), by_key);
 	if (sfs_snapshot_shard_prefix(job->snapshot, db_id) == NULL) {
 		(void)answer_absent(&group, count); /* stop is noted in job */
 		return SFS_OK;
 	}
+	sort_items(job->keys, items, room->spare, count);
 	for (size_t i = 0; i < count; i++)
-		keys[i] = items[i].key;
-	return sfs_snapshot_shard_multi_get(job->snapshot, db_id, keys, count,
-	                                    job->value_max, answer, &group,
-	                                    err);
+		room->keys[i] = job->keys[items[i].index];
+	return sfs_snapshot_shard_multi_get(job->snapshot, db_id, room->keys,
+	                                    count, job->value_max, answer,
+	                                    &group, err);
 }
 
 static void work_shard(struct job *job, uint32_t db_id)
 {
 	size_t count = job->starts[db_id + 1] - job->starts[db_id];
-	struct sfs_bytes *keys;
+	struct room room;
 	struct sfs_err err;
+	enum sfs_rc rc;
 
 	if (count == 0)
 		return;
-	keys = sfs_calloc(count, sizeof(*keys));
-	if (keys == NULL)
-		(void)sfs_err_set(&err, SFS_E_NO_MEMORY,
-		                  "multiget: out of memory");
-	if (keys == NULL || ask_shard(job, db_id, count, keys, &err) != SFS_OK)
+	room.keys = sfs_realloc_array(NULL, count, sizeof(*room.keys));
+	room.spare = sfs_realloc_array(NULL, count, sizeof(*room.spare));
+	if (room.keys == NULL || room.spare == NULL)
+		rc = sfs_err_set(&err, SFS_E_NO_MEMORY,
+		                 "multiget: out of memory");
+	else
+		rc = ask_shard(job, db_id, count, &room, &err);
+	if (rc != SFS_OK)
 		fail(job, &err);
-	sfs_free(keys);
+	sfs_free(room.spare);
+	sfs_free(room.keys);
 }
 
 static void *work(void *arg)
@@ -187,7 +256,7 @@ static enum sfs_rc group_keys(struct job *job, const struct sfs_bytes *keys,
 		job->starts[d] += job->starts[d - 1];
 	for (size_t i = 0; i < count; i++) {
 		at = job->starts[shards[i] + 1]++;
-		job->items[at] = (struct item){ head_of(keys[i]), keys[i], i };
+		job->items[at] = (struct item){ head_of(keys[i]), i };
 	}
 	sfs_free(shards);
 	return SFS_OK;
@@ -200,6 +269,7 @@ enum sfs_rc sfs_snapshot_multi_get(struct sfs_snapshot *s,
                                    struct sfs_err *err)
 {
 	struct job job = { .snapshot = s,
+		           .keys = keys,
 		           .value_max = options->value_max,
 		           .fn = fn,
 		           .arg = arg };

@@ -15,9 +15,9 @@
 #include "base/log.h"
 #include "format/current.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 enum { FALLBACKS_MAX = 3 };
@@ -36,8 +36,8 @@ struct sfs_tracker {
 	struct shown shown;               /* protected by lock */
 	struct sfs_tracker_status status; /* protected by lock */
 	struct sfs_tracker_config config; /* immutable */
-	struct sfs_cancel wake;           /* thread-safe by itself */
-	atomic_bool stopping;
+	struct sfs_cancel wake; /* asks for a look; thread-safe by itself */
+	struct sfs_cancel halt; /* ends the thread, and a look under way */
 	pthread_t thread;
 	bool has_thread; /* owner's thread only */
 	uint64_t jitter; /* tracker thread only */
@@ -52,7 +52,7 @@ static void shown_release(struct shown *s)
 
 static struct sfs_call begin_call(const struct sfs_tracker *t)
 {
-	struct sfs_call call = { 0, NULL };
+	struct sfs_call call = { 0, &t->halt };
 
 	if (t->config.op_timeout_ms > 0)
 		call.deadline_ms = sfs_clock_ms() + t->config.op_timeout_ms;
@@ -84,7 +84,7 @@ static enum sfs_rc fall_back(struct sfs_tracker *t,
 	struct sfs_catalog *catalog = t->config.source.catalog;
 	struct sfs_call call = begin_call(t);
 	struct older older = { .than = broken };
-	struct sfs_err ignored;
+	struct sfs_err reason;
 	enum sfs_rc rc;
 
 	rc = catalog->ops->history(catalog, note_older, &older, &call, err);
@@ -92,9 +92,14 @@ static enum sfs_rc fall_back(struct sfs_tracker *t,
 		return rc;
 	for (int i = 0; i < older.count; i++) {
 		rc = sfs_snapshot_open(&t->config.source, &older.ids[i], NULL,
-		                       &out->snapshot, &call, &ignored);
-		if (rc != SFS_OK)
+		                       &out->snapshot, &call, &reason);
+		if (rc == SFS_E_CORRUPT || rc == SFS_E_NOT_FOUND ||
+		    rc == SFS_E_UNSUPPORTED)
 			continue;
+		if (rc != SFS_OK) {
+			*err = reason;
+			return rc;
+		}
 		out->is_fallback = true;
 		sfs_log(SFS_LOG_ERROR, SFS_LOG_SNAPSHOT,
 		        "the published manifest cannot be used, showing an "
@@ -102,8 +107,7 @@ static enum sfs_rc fall_back(struct sfs_tracker *t,
 		        sfs_snapshot_text_id(out->snapshot), why->msg);
 		return SFS_OK;
 	}
-	*err = *why;
-	return err->rc;
+	return sfs_err_set(err, SFS_E_CORRUPT, "%s", why->msg);
 }
 
 /*
@@ -127,7 +131,10 @@ static bool may_fall_back(struct sfs_tracker *t,
 	return false;
 }
 
-/* Opens the snapshot that the pointer names. */
+/*
+ * Opens the snapshot that the pointer names. *id_out is set once it is clear
+ * that the pointer itself is sound.
+ */
 static enum sfs_rc open_pointed(struct sfs_tracker *t,
                                 const struct sfs_current *current,
                                 struct sfs_snapshot_id *id_out,
@@ -135,18 +142,20 @@ static enum sfs_rc open_pointed(struct sfs_tracker *t,
 {
 	struct sfs_call call = begin_call(t);
 	char key[SFS_MANIFEST_KEY_BYTES];
+	struct sfs_snapshot_id id;
 	enum sfs_rc rc;
 
 	rc = sfs_manifest_key_from_ref(current->manifest_ref, key, err);
 	if (rc != SFS_OK)
 		return rc;
-	if (!sfs_snapshot_id_from_manifest_key(key, id_out) ||
-	    strcmp(id_out->run_id, current->run_id) != 0)
+	if (!sfs_snapshot_id_from_manifest_key(key, &id) ||
+	    strcmp(id.run_id, current->run_id) != 0)
 		return sfs_err_set(err, SFS_E_CORRUPT,
 		                   "_CURRENT: manifest_ref %s does not belong "
 		                   "to run %s",
 		                   current->manifest_ref, current->run_id);
-	rc = sfs_snapshot_open(&t->config.source, id_out, current->manifest_ref,
+	*id_out = id;
+	rc = sfs_snapshot_open(&t->config.source, &id, current->manifest_ref,
 	                       out, &call, err);
 	if (rc == SFS_E_NOT_FOUND)
 		(void)sfs_err_wrap(err, "the manifest that _CURRENT names "
@@ -291,6 +300,8 @@ static bool look(struct sfs_tracker *t)
 	struct sfs_err err;
 
 	if (load(t, false, &next, &err) != SFS_OK) {
+		if (sfs_cancel_is_raised(&t->halt))
+			return false;
 		note_result(t, &err);
 		sfs_log(SFS_LOG_WARN, SFS_LOG_SNAPSHOT,
 		        "refresh failed, what is shown stays rc=%s "
@@ -321,8 +332,8 @@ static int64_t next_deadline(struct sfs_tracker *t)
 }
 
 /*
- * Waits for a reason to look. A store that cannot be watched is looked at
- * every refresh interval.
+ * Waits for a reason to look. A store that cannot be watched, or whose watch
+ * ends before its time, is looked at every refresh interval.
  */
 static enum sfs_rc wait_for_reason(struct sfs_tracker *t, struct sfs_tag *tag)
 {
@@ -335,10 +346,11 @@ static enum sfs_rc wait_for_reason(struct sfs_tracker *t, struct sfs_tag *tag)
 
 	if (t->config.refresh_ms > 0) {
 		rc = catalog->ops->watch(catalog, tag, &call, &err);
-		if (rc == SFS_OK || rc == SFS_E_TIMEOUT || rc == SFS_E_CANCELED)
-			return rc;
 		left = call.deadline_ms - sfs_clock_ms();
-		left = left < 0 ? 0 : left;
+		if (rc == SFS_OK || (rc == SFS_E_TIMEOUT && left <= 0) ||
+		    sfs_cancel_is_raised(&t->wake))
+			return rc;
+		left = left < 0 ? 0 : left > INT_MAX ? INT_MAX : left;
 	}
 	(void)poll(&woken, 1, (int)left); /* a signal only looks earlier */
 	return SFS_E_CANCELED;
@@ -353,9 +365,10 @@ static void *follow(void *arg)
 
 	for (;;) {
 		rc = wait_for_reason(t, &tag);
-		if (atomic_load(&t->stopping))
-			return NULL;
+		/* in this order: a stop wakes after it halted */
 		sfs_cancel_clear(&t->wake);
+		if (sfs_cancel_is_raised(&t->halt))
+			return NULL;
 		if (rc == SFS_E_TIMEOUT && is_fine && !t->shown.is_fallback)
 			note_result(t, NULL);
 		else
@@ -375,6 +388,7 @@ enum sfs_rc sfs_tracker_open(const struct sfs_tracker_config *config,
 		                   "tracker: out of memory");
 	t->config = *config;
 	t->wake.event_fd = -1;
+	t->halt.event_fd = -1;
 	t->jitter = (uint64_t)sfs_clock_wall_ns();
 	pthread_mutex_init(&t->lock, NULL);
 	rc = config->ref != NULL ? load_pinned(t, &first, err)
@@ -396,6 +410,8 @@ enum sfs_rc sfs_tracker_start(struct sfs_tracker *t, struct sfs_err *err)
 	int error;
 
 	rc = sfs_cancel_init(&t->wake, err);
+	if (rc == SFS_OK)
+		rc = sfs_cancel_init(&t->halt, err);
 	if (rc != SFS_OK)
 		return rc;
 	error = pthread_create(&t->thread, NULL, follow, t);
@@ -409,7 +425,7 @@ void sfs_tracker_stop(struct sfs_tracker *t)
 {
 	if (t == NULL || !t->has_thread)
 		return;
-	atomic_store(&t->stopping, true);
+	sfs_cancel_raise(&t->halt);
 	sfs_cancel_raise(&t->wake);
 	(void)pthread_join(t->thread, NULL); /* ours, joined once */
 	t->has_thread = false;
@@ -421,6 +437,7 @@ void sfs_tracker_close(struct sfs_tracker *t)
 		return;
 	sfs_tracker_stop(t);
 	sfs_cancel_release(&t->wake);
+	sfs_cancel_release(&t->halt);
 	shown_release(&t->shown);
 	pthread_mutex_destroy(&t->lock);
 	sfs_free(t);

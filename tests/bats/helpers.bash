@@ -82,6 +82,7 @@ sfs_setup() {
 	allowed='^$'
 	mkdir "$mnt"
 	pids=()
+	adopted=()
 	logs=()
 	places=()
 	memory_dir=''
@@ -136,6 +137,23 @@ start() {
 	[[ $said == s ]]
 }
 
+# start_background STORE PLACE [ARGUMENTS...]: a daemon as users start it.
+start_background() {
+	log=$dir/log-${#logs[@]}
+	within "$SHARDYFS" -o "log=$log" "${@:3}" "$1" "$2" 3>&- || return
+	adopt "$2" "$log"
+}
+
+# adopt PLACE LOG: a daemon that is not a child of the test.
+adopt() {
+	daemon=$(within sed -n 's/^pid: //p' "$1/.shardyfs/status")
+	logs+=("$2")
+	pids+=("$daemon")
+	places+=("$1")
+	adopted+=("$daemon")
+	guard "$daemon"
+}
+
 # Mounts at $mnt, or shows why not.
 mount_store() {
 	start "$1" "$mnt" "${@:2}" && return
@@ -147,7 +165,7 @@ mount_store() {
 is_mounted() {
 	local place
 
-	place=$(realpath -s "$1")
+	place=$(realpath -sm "$1")
 	grep -qF " $place " /proc/self/mountinfo
 }
 
@@ -155,16 +173,33 @@ detach() {
 	fusermount3 -u "$1" 2>/dev/null || umount "$1"
 }
 
-# wait_exit PID SECONDS: the exit status of a child, 124 if it lives on.
+is_gone() {
+	[[ ! -e /proc/$1 ]] || grep -q '^State:.Z' "/proc/$1/status"
+}
+
+# wait_exit PID SECONDS: the exit status, 124 if it lives on; 0 for one that
+# is no child.
 wait_exit() {
-	timeout "$2" tail -s 0.02 --pid="$1" -f /dev/null || return 124
-	wait "$1"
+	eventually "$2" is_gone "$1" || return 124
+	[[ " ${adopted[*]} " == *" $1 "* ]] || wait "$1"
 }
 
 # Unmounts $mnt and requires that its daemon ends well.
 unmount_store() {
 	detach "$mnt"
 	wait_exit "$daemon" 60
+}
+
+# refused STATUS CODE ARGUMENTS...: shardyfs ends so, with that message, and
+# leaves nothing mounted at $mnt.
+refused() {
+	local status=0
+
+	within "$SHARDYFS" "${@:3}" >"$dir/answer" 2>&1 3>&- || status=$?
+	answer=$(<"$dir/answer")
+	is "$status" "$1"
+	has "$answer" "shardyfs: $2: "
+	! is_mounted "$mnt"
 }
 
 # expect_log REGEX: such lines are no reason to complain.

@@ -7,6 +7,8 @@
 
 COMMAND_SECONDS=900
 DAEMON_SECONDS=3600
+work=''   # directories of this run, on disk and in /dev/shm
+memory=''
 
 say() {
 	printf '%s\n' "$*" >&2
