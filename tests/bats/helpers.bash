@@ -79,7 +79,7 @@ sfs_setup() {
 	dir=$(mktemp -d "$BATS_TEST_TMPDIR/work-XXXX")
 	mnt=$dir/mnt
 	log=$dir/log
-	allowed='^$'
+	allowed='last message repeated'
 	mkdir "$mnt"
 	pids=()
 	adopted=()
@@ -174,7 +174,7 @@ detach() {
 }
 
 is_gone() {
-	[[ ! -e /proc/$1 ]] || grep -q '^State:.Z' "/proc/$1/status"
+	[[ ! -e /proc/$1 ]] || grep -qs '^State:.Z' "/proc/$1/status"
 }
 
 # wait_exit PID SECONDS: the exit status, 124 if it lives on; 0 for one that

@@ -22,6 +22,7 @@
 #include "store/local.h"
 
 #include <getopt.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -186,7 +187,7 @@ static void write_shard(struct job *j, struct sfs_manifest *m, size_t from,
 	}
 	if (w->ops->seal(w, &err) != SFS_OK)
 		die("seal", &err);
-	row->db_url = url; /* lives until the program ends */
+	row->db_url = url; /* freed after publishing */
 	row->db_bytes = w->ops->db_bytes(w);
 	row->row_count = to - from;
 	row->checkpoint_id = "00000000000000000000000000000000";
@@ -273,6 +274,8 @@ static void run(struct job *j)
 		read_lines(j, &router);
 	write_shards(j, &m);
 	publish(j, &m);
+	for (uint32_t i = 0; i < j->num_dbs; i++)
+		free((void *)(uintptr_t)m.shards[i].db_url);
 	sfs_free(m.shards);
 	j->store->ops->close(j->store);
 }
