@@ -24,6 +24,7 @@ struct sfs_bytes {
 	size_t len;
 };
 
+/* Borrowed during the call that it is given to, but for the store. */
 struct sfs_shard_location {
 	const char *db_url;      /* as in the manifest; for messages */
 	const char *key_prefix;  /* of db_url in store, no final '/' */

@@ -4,7 +4,6 @@
 
 #include "shardyfs/err.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,13 +24,9 @@ enum {
 	SFS_STORE_TAG_BYTES = 96,
 };
 
-/*
- * Cancels calls from another thread. The caller owns it. Calls that block
- * poll event_fd; the others look at the flag, which costs no system call.
- */
+/* Cancels calls from another thread. The caller owns it. */
 struct sfs_cancel {
 	int event_fd; /* readable once raised; -1: not initialised */
-	atomic_bool is_raised;
 };
 
 enum sfs_rc sfs_cancel_init(struct sfs_cancel *c,

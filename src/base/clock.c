@@ -70,17 +70,17 @@ static bool read_char(const char **p, const char *end, char c)
 static bool read_fraction(const char **p, const char *end, int64_t *ns)
 {
 	int64_t scale = NS_PER_S / 10;
+	const char *begin;
 
 	*ns = 0;
 	if (!read_char(p, end, '.'))
 		return true;
-	if (*p == end || **p < '0' || **p > '9')
-		return false;
+	begin = *p;
 	for (; *p < end && **p >= '0' && **p <= '9'; (*p)++) {
 		*ns += (**p - '0') * scale;
 		scale /= 10;
 	}
-	return true;
+	return *p - begin >= 1 && *p - begin <= 9;
 }
 
 static bool read_zone(const char **p, const char *end, int64_t *offset_s)
@@ -99,7 +99,7 @@ static bool read_zone(const char **p, const char *end, int64_t *offset_s)
 	    !read_digits(p, end, 2, &minutes))
 		return false;
 	*offset_s = (int64_t)sign * (hours * 3600 + minutes * 60);
-	return true;
+	return hours < 24 && minutes < 60;
 }
 
 static bool is_in_range(const struct tm *tm)
@@ -116,6 +116,8 @@ bool sfs_time_parse(const char *text, size_t len, int64_t *wall_ns_out)
 	int64_t fraction = 0;
 	int64_t offset_s = 0;
 	struct tm tm;
+	int64_t seconds;
+	int day;
 
 	memset(&tm, 0, sizeof(tm));
 	if (!read_digits(&p, end, 4, &tm.tm_year) || !read_char(&p, end, '-') ||
@@ -134,6 +136,10 @@ bool sfs_time_parse(const char *text, size_t len, int64_t *wall_ns_out)
 	tm.tm_mon -= 1;
 	if (!is_in_range(&tm))
 		return false;
-	*wall_ns_out = ((int64_t)timegm(&tm) - offset_s) * NS_PER_S + fraction;
+	day = tm.tm_mday;
+	seconds = (int64_t)timegm(&tm) - offset_s;
+	if (tm.tm_mday != day) /* timegm made 2 March of 30 February */
+		return false;
+	*wall_ns_out = seconds * NS_PER_S + fraction;
 	return true;
 }

@@ -264,7 +264,12 @@ enum sfs_rc sfs_fs_getxattr(struct sfs_fs *fs, uint64_t node, const char *name,
 	size_t prefix = strlen(NAMESPACE);
 	enum sfs_rc rc;
 
-	if (strncmp(name, "security.", 9) == 0)
+	/*
+	 * The kernel asks for capabilities before a write and wants a plain
+	 * no. "Unsupported" for the others keeps ls -l from asking for the
+	 * SELinux context of every single file.
+	 */
+	if (strcmp(name, "security.capability") == 0)
 		return sfs_err_set(err, SFS_E_NO_ATTR, "%s: none", name);
 	if (strncmp(name, "user.", 5) != 0)
 		return sfs_err_set(err, SFS_E_UNSUPPORTED,

@@ -75,6 +75,13 @@ static bool note_older(void *arg, const struct sfs_snapshot_id *id)
 	return o->count < FALLBACKS_MAX;
 }
 
+/* What lies in the store, not a fault on the way to it. */
+static bool is_unusable(enum sfs_rc rc)
+{
+	return rc == SFS_E_CORRUPT || rc == SFS_E_NOT_FOUND ||
+	       rc == SFS_E_UNSUPPORTED;
+}
+
 /* Opens the newest usable manifest older than the pointer's broken one. */
 static enum sfs_rc fall_back(struct sfs_tracker *t,
                              const struct sfs_snapshot_id *broken,
@@ -93,8 +100,7 @@ static enum sfs_rc fall_back(struct sfs_tracker *t,
 	for (int i = 0; i < older.count; i++) {
 		rc = sfs_snapshot_open(&t->config.source, &older.ids[i], NULL,
 		                       &out->snapshot, &call, &reason);
-		if (rc == SFS_E_CORRUPT || rc == SFS_E_NOT_FOUND ||
-		    rc == SFS_E_UNSUPPORTED)
+		if (is_unusable(rc))
 			continue;
 		if (rc != SFS_OK) {
 			*err = reason;
@@ -125,10 +131,9 @@ static bool may_fall_back(struct sfs_tracker *t,
 
 	if (rc != SFS_E_UNSUPPORTED)
 		return rc == SFS_E_CORRUPT || rc == SFS_E_NOT_FOUND;
-	if (catalog->ops->load(catalog, id, &m, &call, &ignored) != SFS_OK)
-		return true;
+	rc = catalog->ops->load(catalog, id, &m, &call, &ignored);
 	sfs_manifest_free(m);
-	return false;
+	return is_unusable(rc);
 }
 
 /*

@@ -11,6 +11,7 @@
 #include "store/tag.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -18,7 +19,6 @@
 
 enum sfs_rc sfs_cancel_init(struct sfs_cancel *c, struct sfs_err *err)
 {
-	atomic_init(&c->is_raised, false);
 	c->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->event_fd < 0)
 		return sfs_err_sys(err, errno, "cannot create an eventfd");
@@ -38,7 +38,6 @@ void sfs_cancel_raise(struct sfs_cancel *c)
 	int saved_errno = errno; /* this may run in a signal handler */
 	ssize_t ignored;
 
-	atomic_store(&c->is_raised, true);
 	/* it fails only where the counter is full, and so readable */
 	ignored = write(c->event_fd, &one, sizeof(one));
 	(void)ignored;
@@ -53,12 +52,13 @@ void sfs_cancel_clear(struct sfs_cancel *c)
 	/* it fails only where nothing was raised */
 	ignored = read(c->event_fd, &count, sizeof(count));
 	(void)ignored;
-	atomic_store(&c->is_raised, false);
 }
 
 bool sfs_cancel_is_raised(const struct sfs_cancel *c)
 {
-	return atomic_load(&c->is_raised);
+	struct pollfd p = { .fd = c->event_fd, .events = POLLIN };
+
+	return c->event_fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
 enum sfs_rc sfs_call_check(const struct sfs_call *call, const char *what,

@@ -3,6 +3,8 @@
 #
 # The daemon's life: beginning, refusals, signals, crashes, ends.
 
+# helpers sets the variables; each test is a subshell of its own.
+# shellcheck disable=SC2030,SC2031,SC2154
 load helpers
 
 make_store() {
@@ -112,11 +114,11 @@ make_store() {
 	adopt "$mnt" "$dir/log"
 	is "$(cat "$dir/said")" s
 	unmount_store
-	! within "$SHARDYFS" -o notify_fd=7 "$dir/none" "$mnt" \
+	fails within "$SHARDYFS" -o notify_fd=7 "$dir/none" "$mnt" \
 		7>"$dir/said" 2>/dev/null 3>&-
 	has "$(cat "$dir/said")" 'f E_STORE '
 	has "$(cat "$dir/said")" "$dir/none"
-	! within "$SHARDYFS" -f -o notify_fd=7 "$dir/store" "$dir/none" \
+	fails within "$SHARDYFS" -f -o notify_fd=7 "$dir/store" "$dir/none" \
 		7>"$dir/said" 2>/dev/null 3>&-
 	has "$(cat "$dir/said")" 'f E_MOUNTPOINT '
 }
@@ -173,11 +175,11 @@ make_store() {
 	mount_store "$dir/store"
 	kill -TERM "$daemon"
 	wait_exit "$daemon" 60
-	! is_mounted "$mnt"
+	fails is_mounted "$mnt"
 	mount_store "$dir/store"
 	kill -INT "$daemon"
 	wait_exit "$daemon" 60
-	! is_mounted "$mnt"
+	fails is_mounted "$mnt"
 }
 
 # Mounts, and holds a file open in it, of which only a part was read.
@@ -189,7 +191,7 @@ hold_file() {
 }
 
 is_detached() {
-	! is_mounted "$mnt"
+	fails is_mounted "$mnt"
 }
 
 @test "SIGTERM while files are open detaches, and readers go on to the end" {
@@ -211,7 +213,7 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 	hold_file 200ms
 	kill -TERM "$daemon"
 	wait_exit "$daemon" 30
-	! is_mounted "$mnt"
+	fails is_mounted "$mnt"
 	exec {held}<&-
 }
 
@@ -228,7 +230,7 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 	make_store
 	mount_store "$dir/store"
 	kill -9 "$daemon"
-	! wait_exit "$daemon" 10
+	fails wait_exit "$daemon" 10
 	disown_daemon "$daemon"
 	fails_with ENOTCONN stat "$mnt"
 	is_mounted "$mnt"
@@ -241,9 +243,9 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 	make_store
 	mount_store "$dir/store"
 	kill -9 "$daemon"
-	! wait_exit "$daemon" 10
+	fails wait_exit "$daemon" 10
 	disown_daemon "$daemon"
-	! start "$dir/store" "$mnt" -o recover=no
+	fails start "$dir/store" "$mnt" -o recover=no
 	has "$why" E_MOUNTPOINT
 	has "$why" fusermount3
 	disown_daemon "$daemon"
@@ -253,7 +255,7 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 @test "a place that is in use by a living mount is refused" {
 	make_store
 	mount_store "$dir/store"
-	! within "$SHARDYFS" "$dir/store" "$mnt" 2>"$dir/answer" 3>&-
+	fails within "$SHARDYFS" "$dir/store" "$mnt" 2>"$dir/answer" 3>&-
 	has "$(cat "$dir/answer")" E_MOUNTPOINT
 	content_is keys/3 'value 3'
 }
@@ -263,7 +265,7 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 	mount_store "$dir/store" -o auto_unmount
 	content_is keys/3 'value 3'
 	kill -9 "$daemon"
-	! wait_exit "$daemon" 10
+	fails wait_exit "$daemon" 10
 	disown_daemon "$daemon"
 	eventually 20 is_detached
 }
@@ -278,8 +280,8 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 	content_is keys/3 'value 3'
 	unmount_store
 	within "$dir/mount.shardyfs" "$dir/store" "$mnt" -f -o ro 3>&-
-	! is_mounted "$mnt"
-	! within "$dir/mount.shardyfs" "$dir/store" "$mnt" -o nonsense \
+	fails is_mounted "$mnt"
+	fails within "$dir/mount.shardyfs" "$dir/store" "$mnt" -o nonsense \
 		2>/dev/null 3>&-
 	within "$dir/mount.shardyfs" "$dir/store" "$mnt" -s \
 		-o "nonsense,log=$log-sloppy" 3>&-
@@ -299,7 +301,8 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 }
 
 @test "other users are let in with allow_other, and with nothing else" {
-	local as_nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'
+	local -a as_nobody=(setpriv --reuid=65534 --regid=65534
+		--clear-groups)
 
 	require root setpriv
 	make_store
@@ -307,20 +310,45 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 	chmod 711 "$memory_dir"
 	mkdir "$memory_dir/mnt"
 	start "$dir/store" "$memory_dir/mnt"
-	! within $as_nobody cat "$memory_dir/mnt/keys/3" 2>"$dir/answer"
+	fails within "${as_nobody[@]}" cat "$memory_dir/mnt/keys/3" 2>"$dir/answer"
 	has "$(cat "$dir/answer")" 'Permission denied'
 	umount "$memory_dir/mnt"
 	wait_exit "$daemon" 60
 	start "$dir/store" "$memory_dir/mnt" -o allow_other
-	is "$(within $as_nobody cat "$memory_dir/mnt/keys/3")" 'value 3'
-	! within $as_nobody sh -c 'echo now >"$1"' sh \
+	is "$(within "${as_nobody[@]}" cat "$memory_dir/mnt/keys/3")" 'value 3'
+	fails within "${as_nobody[@]}" sh -c 'echo now >"$1"' sh \
 		"$memory_dir/mnt/.shardyfs/refresh" 2>/dev/null
 	umount "$memory_dir/mnt"
 	wait_exit "$daemon" 60
 	start "$dir/store" "$memory_dir/mnt" -o allow_other,umask=077
-	! within $as_nobody cat "$memory_dir/mnt/keys/3" 2>/dev/null
+	fails within "${as_nobody[@]}" cat "$memory_dir/mnt/keys/3" 2>/dev/null
 	umount "$memory_dir/mnt"
 	wait_exit "$daemon" 60
+}
+
+@test "root is not let into the mount of an ordinary user" {
+	require root setpriv unshare
+	make_store
+	in_memory
+	chmod 711 "$memory_dir"
+	cp -R "$dir/store" "$memory_dir/store"
+	cp "$SHARDYFS" "$memory_dir/shardyfs"
+	chmod -R a+rX "$memory_dir/store"
+	mkdir "$memory_dir/mnt"
+	chown 65534 "$memory_dir/mnt"
+	# shellcheck disable=SC2016
+	within unshare --mount bash -e -c '
+		cd "$1"
+		nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+		mknod -m 666 fuse c 10 229
+		mount --bind fuse /dev/fuse
+		"${nobody[@]}" ./shardyfs store mnt
+		"${nobody[@]}" cat mnt/keys/3 >said
+		! cat mnt/keys/3 2>refused
+		"${nobody[@]}" fusermount3 -u mnt
+	' bash "$memory_dir" 3>&-
+	is "$(cat "$memory_dir/said")" 'value 3'
+	has "$(cat "$memory_dir/refused")" 'Permission denied'
 }
 
 @test "SIGHUP opens the log file again" {
@@ -368,5 +396,5 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 @test "--help and --version answer on standard output" {
 	has "$("$SHARDYFS" --help)" Usage:
 	has "$("$SHARDYFS" --version)" 'shardyfs '
-	! "$SHARDYFS" --version >/dev/full
+	fails "$SHARDYFS" --version >/dev/full
 }

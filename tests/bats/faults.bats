@@ -4,6 +4,8 @@
 # Damage and hostility below the mount: a fault is an error where it lies and
 # never an absent key, and nothing outside the store is read.
 
+# helpers sets the variables; each test is a subshell of its own.
+# shellcheck disable=SC2030,SC2031,SC2154
 load helpers
 
 # A store of the keys 0 to 99 in four shards; $shard is the object of shard 1,
@@ -139,7 +141,7 @@ broken_is() {
 	has "$answer" _CURRENT
 	rm "$dir/store/_CURRENT"
 	ln -s ../kept "$dir/store/_CURRENT"
-	! start "$dir/store" "$mnt"
+	fails start "$dir/store" "$mnt"
 	has "$why" _CURRENT
 	disown_daemon "$daemon"
 }
@@ -148,7 +150,7 @@ broken_is() {
 	make_store
 	mv "$dir/store/manifests" "$dir/elsewhere"
 	ln -s ../elsewhere "$dir/store/manifests"
-	! start "$dir/store" "$mnt"
+	fails start "$dir/store" "$mnt"
 	has "$why" manifests
 	disown_daemon "$daemon"
 	rm "$dir/store/manifests"

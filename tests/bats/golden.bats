@@ -4,6 +4,8 @@
 # Stores of shardyfusion's own writers, compared key by key with what the
 # writers said is in them (golden_check.py says what is compared).
 
+# helpers sets the variables; each test is a subshell of its own.
+# shellcheck disable=SC2030,SC2031,SC2154
 load helpers
 
 # check_golden NAMES...: each mounted read-write, and again read-only; the

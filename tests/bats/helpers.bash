@@ -199,7 +199,7 @@ refused() {
 	answer=$(<"$dir/answer")
 	is "$status" "$1"
 	has "$answer" "shardyfs: $2: "
-	! is_mounted "$mnt"
+	fails is_mounted "$mnt"
 }
 
 # expect_log REGEX: such lines are no reason to complain.
@@ -267,6 +267,14 @@ fails_with() {
 		printf '%s: %s, not %s\n' "${*:2}" "$got" "$1"
 		return 1
 	}
+}
+
+# fails COMMAND...: bats passes over "! command".
+fails() {
+	if "$@"; then
+		printf 'succeeded: %s\n' "$*"
+		return 1
+	fi
 }
 
 is() {

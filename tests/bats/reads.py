@@ -34,12 +34,6 @@ def main():
         sent += done
     check("sendfile", os.pread(sink, size + 1, 0) == expected)
 
-    copied = os.memfd_create("copied")
-    os.lseek(fd, 0, os.SEEK_SET)
-    while os.copy_file_range(fd, copied, 1 << 30) > 0:
-        pass
-    check("copy_file_range", os.pread(copied, size + 1, 0) == expected)
-
     chance = random.Random(1)
     for _ in range(200):
         at = chance.randrange(size)

@@ -4,22 +4,24 @@
 # Ordinary programs on a mount. What they read is compared with a directory
 # of the same files, made without shardyfs.
 
+# helpers sets the variables; each test is a subshell of its own.
+# shellcheck disable=SC2030,SC2031,SC2154
 load helpers
 
 # Mounts 300 keys of several sizes, among them none and some pages; the same
 # files are in $dir/plain.
 mount_many() {
-	local i
-
 	mkdir "$dir/plain"
-	for i in {0..299}; do
-		printf "%$((i % 7 * i * 3))s" '' | tr ' ' "$((i % 10))" \
-			>"$dir/plain/$i"
-		printf '%s\t' "$i"
-		cat "$dir/plain/$i"
-		echo
-	done | store "$dir/store" >/dev/null
-	mount_store "$dir/store" "$@"
+	awk -v plain="$dir/plain" 'BEGIN {
+		for (i = 0; i < 300; i++) {
+			value = sprintf("%*s", i % 7 * i * 3, "")
+			gsub(" ", i % 10, value)
+			printf "%s", value >(plain "/" i)
+			close(plain "/" i)
+			printf "%d\t%s\n", i, value
+		}
+	}' | store "$dir/store" >/dev/null
+	mount_store "$dir/store"
 }
 
 @test "diff -r and cat find the values, of no bytes and of many pages" {
@@ -73,7 +75,7 @@ mount_many() {
 	mount_many
 	is "$(within grep -rlE '^9{100}' "$mnt/keys" | wc -l)" \
 		"$(grep -rlE '^9{100}' "$dir/plain" | wc -l)"
-	! within grep -rq nowhere "$mnt/keys"
+	fails within grep -rq nowhere "$mnt/keys"
 }
 
 @test "find tells sizes, times and empty files" {
@@ -93,7 +95,7 @@ mount_many() {
 	mount_many
 	total=$(cat "$dir"/plain/* | wc -c)
 	is "$(within du -sb "$mnt/keys" | cut -f 1)" "$total"
-	is "$(within ls -lf "$mnt/keys" | awk 'NF > 8 && /^-/ { n += $5 }
+	is "$(within ls -fl "$mnt/keys" | awk 'NF > 8 && /^-/ { n += $5 }
 		END { print n }')" "$total"
 	is "$(cd "$mnt/keys" && within wc -c * | tail -n 1 | tr -d ' a-z')" \
 		"$total"
@@ -115,10 +117,9 @@ mount_many() {
 		cmp - "$dir/plain/296"
 }
 
-@test "mmap, sendfile, copy_file_range and random reads agree" {
+@test "mmap, sendfile and random reads agree" {
 	mount_many
 	python reads.py "$mnt/keys/299" "$dir/plain/299"
-	python reads.py "$mnt/keys/1" "$dir/plain/1" && false
 	python reads.py "$mnt/keys/2" "$dir/plain/2"
 	python reads.py "$mnt/shards/00001/shard.db" \
 		"$(echo "$dir"/store/shards/*/db=00001/attempt=00/shard.db)"

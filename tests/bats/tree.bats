@@ -4,6 +4,8 @@
 # The tree that a user sees: names, attributes, control files, and what each
 # refusal says.
 
+# helpers sets the variables; each test is a subshell of its own.
+# shellcheck disable=SC2030,SC2031,SC2154
 load helpers
 
 # A store of ten keys in four shards, mounted; $id is its snapshot.
@@ -143,6 +145,8 @@ print(size - len(os.read(fd, 1 << 20)))' "$mnt/.shardyfs/$file")" 0
 	fails_with ENODATA getxattr "$mnt/keys" user.shardyfs.key_hex
 	fails_with ERANGE getxattr_small "$mnt/keys/1" user.shardyfs.snapshot
 	fails_with EOPNOTSUPP getxattr "$mnt/keys/1" trusted.x
+	fails_with EOPNOTSUPP getxattr "$mnt/keys/1" security.selinux
+	fails_with ENODATA getxattr "$mnt/keys/1" security.capability
 	fails_with EOPNOTSUPP getxattr "$mnt/keys/1" \
 		system.posix_acl_access
 	fails_with EOPNOTSUPP setxattr "$mnt/keys/1" user.shardyfs.x

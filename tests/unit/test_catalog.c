@@ -154,7 +154,7 @@ static void a_run_without_a_record_counts_as_published(void)
 	begin("losers");
 	(void)add("another", 1, "{}");
 	world_record(&w, "another_", "failed");
-	world_record(&w, "anothe", "failed");
+	world_record(&w, "anoth", "failed");
 	IS_STR(history(), "another 4fe52c1558a64a52b6efc0d55f97e226 ");
 	end();
 }
