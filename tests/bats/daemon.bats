@@ -4,7 +4,7 @@
 # The daemon's life: beginning, refusals, signals, crashes, ends.
 
 # helpers sets the variables; each test is a subshell of its own.
-# shellcheck disable=SC2030,SC2031,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 load helpers
 
 make_store() {
@@ -336,7 +336,6 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 	chmod -R a+rX "$memory_dir/store"
 	mkdir "$memory_dir/mnt"
 	chown 65534 "$memory_dir/mnt"
-	# shellcheck disable=SC2016
 	within unshare --mount bash -e -c '
 		cd "$1"
 		nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)

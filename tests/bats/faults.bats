@@ -201,7 +201,7 @@ has_debug_hooks() {
 
 # Reads all keys; how many were EIO. Other errors show.
 count_errors() {
-	(cd "$mnt/keys" && within cat {0..99} 2>&1 >/dev/null) >"$dir/errors" ||
+	(cd "$mnt/keys" && within cat {0..99}) 2>"$dir/errors" >/dev/null ||
 		true
 	is "$(grep -cv 'Input/output error' "$dir/errors")" 0 >&2
 	wc -l <"$dir/errors"

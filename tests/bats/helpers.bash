@@ -18,7 +18,7 @@ SFS_BUILD=${SFS_BUILD:-$SFS_TOP/build}
 SHARDYFS=${SHARDYFS:-$SFS_BUILD/shardyfs}
 MKSTORE=$SFS_BUILD/tests/tools/mkstore
 SFS_TEST_DATA=${SFS_TEST_DATA:-$SFS_TOP/tests/data}
-GOLDEN=$SFS_TEST_DATA/golden
+export GOLDEN=$SFS_TEST_DATA/golden
 
 SUSPICIOUS=' ERROR |Sanitizer|runtime error:|[Aa]ssert|[Ll]eak|Backtrace'
 COMMAND_SECONDS=60

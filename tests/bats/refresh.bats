@@ -5,7 +5,7 @@
 # snapshot, and what happens when the new one is no good.
 
 # helpers sets the variables; each test is a subshell of its own.
-# shellcheck disable=SC2030,SC2031,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 load helpers
 
 LONG=-orefresh=1h

@@ -4,7 +4,7 @@
 # Many shards, many keys, many readers.
 
 # helpers sets the variables; each test is a subshell of its own.
-# shellcheck disable=SC2030,SC2031,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 load helpers
 
 @test "10,000 shards mount, are listed and read with few of them open" {

@@ -5,7 +5,7 @@
 # of the same files, made without shardyfs.
 
 # helpers sets the variables; each test is a subshell of its own.
-# shellcheck disable=SC2030,SC2031,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 load helpers
 
 # Mounts 300 keys of several sizes, among them none and some pages; the same
@@ -97,7 +97,7 @@ mount_many() {
 	is "$(within du -sb "$mnt/keys" | cut -f 1)" "$total"
 	is "$(within ls -fl "$mnt/keys" | awk 'NF > 8 && /^-/ { n += $5 }
 		END { print n }')" "$total"
-	is "$(cd "$mnt/keys" && within wc -c * | tail -n 1 | tr -d ' a-z')" \
+	is "$(cd "$mnt/keys" && within wc -c ./* | tail -n 1 | tr -d ' a-z')" \
 		"$total"
 }
 

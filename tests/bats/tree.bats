@@ -5,7 +5,7 @@
 # refusal says.
 
 # helpers sets the variables; each test is a subshell of its own.
-# shellcheck disable=SC2030,SC2031,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 load helpers
 
 # A store of ten keys in four shards, mounted; $id is its snapshot.

@@ -92,8 +92,11 @@ static bool holds(uint64_t node, const struct golden_row *row)
 static uint64_t shard_keys(const char *before, uint32_t db_id)
 {
 	char path[WORLD_PATH_BYTES];
+	int len;
 
-	(void)snprintf(path, sizeof(path), "%sshards/%05u/keys", before, db_id);
+	len = snprintf(path, sizeof(path), "%sshards/%05u/keys", before, db_id);
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return 0;
 	return world_resolve(&w, path);
 }
 

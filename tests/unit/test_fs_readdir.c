@@ -8,6 +8,7 @@
 #include "unit/world.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum { ENTRIES_MAX = 3000, THREADS = 3 };
 

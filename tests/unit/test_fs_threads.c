@@ -9,6 +9,7 @@
 #include "unit/world.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum { THREADS = 4, SWITCHES = 100, IDS = 4 };
 

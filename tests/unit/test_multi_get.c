@@ -4,6 +4,7 @@
 #include "unit/world.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 static struct world w;
 static struct sfs_snapshot *snapshot;

@@ -5,6 +5,7 @@
 #include "unit/world.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum { SHARDS = 8, THREADS = 4, ROUNDS = 400 };
 

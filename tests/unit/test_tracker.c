@@ -9,6 +9,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum { READERS = 3, SWITCHES = 200, STOPS = 400 };
 
