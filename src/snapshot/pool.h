@@ -5,24 +5,27 @@
 #include "shardyfs/adapter.h"
 #include "shardyfs/err.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /*
  * Open shard readers of all snapshots of a mount, at most max of them plus
- * those in use; the least recently used is closed first. A shard is opened
- * by one thread while others that want it wait.
+ * those in use. One that was not used for long is closed first (a
+ * second-chance list). A shard is opened by one thread while others that want
+ * it wait.
  */
 struct sfs_shard_pool;
 
 /* One shard that can be opened: owned by its snapshot, worked by the pool. */
 struct sfs_shard_slot {
-	struct sfs_shard_location where; /* immutable */
-	struct sfs_shard_reader *reader; /* protected by pool->lock */
-	struct sfs_shard_slot *newer;    /* protected by pool->lock */
-	struct sfs_shard_slot *older;    /* protected by pool->lock */
-	uint32_t users;                  /* protected by pool->lock */
-	bool is_opening;                 /* protected by pool->lock */
+	struct sfs_shard_location where;           /* immutable */
+	_Atomic(struct sfs_shard_reader *) reader; /* NULL: closed */
+	atomic_uint users;            /* of the reader, right now */
+	atomic_bool is_recent;        /* used since eviction last passed */
+	struct sfs_shard_slot *newer; /* protected by pool->lock */
+	struct sfs_shard_slot *older; /* protected by pool->lock */
+	bool is_opening;              /* protected by pool->lock */
 };
 
 struct sfs_shard_pool_stats {

@@ -94,8 +94,8 @@ make_store() {
 	refused 1 E_USAGE
 	refused 1 E_USAGE "$dir/store"
 	refused 1 E_USAGE "$dir/store" "$mnt" more
-	refused 1 E_USAGE -o refesh=3,treads=2 "$dir/store" "$mnt"
-	has "$answer" refresh
+	refused 1 E_USAGE -o lissting=no,treads=2 "$dir/store" "$mnt"
+	has "$answer" listing
 	has "$answer" threads
 	refused 1 E_USAGE -o threads=0 "$dir/store" "$mnt"
 	refused 1 E_USAGE -x "$dir/store" "$mnt"
