@@ -181,6 +181,11 @@ enum sfs_rc sfs_session_run(struct sfs_session *s, struct sfs_err *err)
 		result = fuse_session_loop(s->se);
 	}
 	fuse_loop_cfg_destroy(loop);
+	/* The last request of a mount that goes away may end like this. */
+	if (result == -ECONNABORTED) {
+		sfs_log(SFS_LOG_INFO, SFS_LOG_FUSE, "connection aborted");
+		return SFS_OK;
+	}
 	if (result < 0)
 		return sfs_err_sys(err, -result, "serving %s", s->mountpoint);
 	return SFS_OK;
