@@ -41,6 +41,8 @@ static enum sfs_rc begin_json(const struct answer *a, struct sfs_err *err)
 	sfs_base64_init();
 	sfs_json_printer_init(&p, &text, true, true);
 	sfs_json_object_begin(&p);
+	sfs_json_key(&p, "snapshot");
+	sfs_json_cstring(&p, sfs_snapshot_text_id(a->snapshot));
 	sfs_json_key(&p, "key");
 	sfs_ctl_json_name(&p, encoding, a->key.name, a->key.name_len,
 	                  a->key.bytes);

@@ -118,7 +118,8 @@ static const struct sfs_option TABLE[] = {
 	           "TIME", "a request that takes longer fails"),
 	ROW_NUMBER("stop_timeout", TIME, LIMITS, stop_timeout_ms, "30s", 0,
 	           DAY_MS, "TIME",
-	           "wait this long for running requests at the end"),
+	           "let open files be used so long after the end was "
+	           "asked for"),
 
 	ROW_KERNEL("suid", kernel_suid, true, "honour set-user-ID bits"),
 	ROW_KERNEL("nosuid", kernel_suid, false, "do not"),
@@ -312,7 +313,6 @@ static void print_row(struct sfs_buf *out, const struct sfs_option *option,
 		break;
 	case SFS_OPTION_INT:
 	case SFS_OPTION_OCTAL:
-	case SFS_OPTION_SIZE:
 	case SFS_OPTION_TIME:
 		value = *(const int64_t *)field;
 		if (value >= option->min)

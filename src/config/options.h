@@ -86,7 +86,6 @@ enum sfs_option_type {
 	SFS_OPTION_KERNEL, /* a boolean that goes into kernel_opts */
 	SFS_OPTION_INT,
 	SFS_OPTION_OCTAL,
-	SFS_OPTION_SIZE, /* bytes; k, m, g, t: powers of 1024 */
 	SFS_OPTION_TIME, /* ms; suffix ms, s (none), m, h, d */
 	SFS_OPTION_STRING,
 	SFS_OPTION_IGNORED, /* accepted, with any value, without effect */
@@ -129,7 +128,7 @@ const struct sfs_option *sfs_option_nearest(const char *name, size_t len);
 enum { SFS_OPTION_NUMBER_BYTES = 32 };
 
 /*
- * Numbers (INT, OCTAL, SIZE, TIME) as text and back. Reading is INVALID with
+ * Numbers (INT, OCTAL, TIME) as text and back. Reading is INVALID with
  * what would be right; printing chooses the largest exact unit.
  */
 enum sfs_rc sfs_option_read_number(const struct sfs_option *option,

@@ -116,8 +116,7 @@ void sfs_options_help(const char *program, struct sfs_buf *out)
 	               "alone means yes; also\n"
 	               "NAME=true, yes, on, 1 or false, no, off, 0. Times: "
 	               "ms, s (or nothing), m, h, d.\n"
-	               "Sizes: k, m, g, t of 1024. '-' and '_' are equal in "
-	               "names.\n",
+	               "'-' and '_' are equal in names.\n",
 	               program);
 	for (group = SFS_OPTION_GROUP_DATA; group < SFS_OPTION_GROUP_IGNORED;
 	     group++)

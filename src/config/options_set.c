@@ -182,7 +182,6 @@ void sfs_setting_apply(struct sfs_options_parser *p,
 		break;
 	case SFS_OPTION_INT:
 	case SFS_OPTION_OCTAL:
-	case SFS_OPTION_SIZE:
 	case SFS_OPTION_TIME:
 		set_number(p, option, s);
 		break;

@@ -19,13 +19,8 @@ static const struct unit TIMES[] = {
 	{ "d", 86400000 }, { "h", 3600000 }, { "m", 60000 },
 	{ "s", 1000 },     { "ms", 1 },      { "", 1000 },
 };
-static const struct unit SIZES[] = {
-	{ "t", INT64_C(1) << 40 }, { "g", 1 << 30 }, { "m", 1 << 20 },
-	{ "k", 1 << 10 },          { "", 1 },
-};
 
 enum { TIMES_COUNT = sizeof(TIMES) / sizeof(TIMES[0]) };
-enum { SIZES_COUNT = sizeof(SIZES) / sizeof(SIZES[0]) };
 
 static const struct unit *units_of(const struct sfs_option *option,
                                    size_t *count)
@@ -34,10 +29,6 @@ static const struct unit *units_of(const struct sfs_option *option,
 	if (option->type == SFS_OPTION_TIME) {
 		*count = TIMES_COUNT;
 		return TIMES;
-	}
-	if (option->type == SFS_OPTION_SIZE) {
-		*count = SIZES_COUNT;
-		return SIZES;
 	}
 	return NULL;
 }
@@ -77,8 +68,6 @@ static const char *form_of(enum sfs_option_type type)
 	switch (type) {
 	case SFS_OPTION_OCTAL:
 		return "an octal number";
-	case SFS_OPTION_SIZE:
-		return "a size (units k, m, g, t; else bytes)";
 	case SFS_OPTION_TIME:
 		return "a time (units ms, s, m, h, d; else seconds)";
 	case SFS_OPTION_INT:

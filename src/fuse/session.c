@@ -126,6 +126,11 @@ static enum sfs_rc mount_failed(const struct sfs_session_config *config,
 		                   "/dev/fuse is missing: load the module "
 		                   "(modprobe fuse), or give the container "
 		                   "the device (--device /dev/fuse)");
+	if (access("/dev/fuse", R_OK | W_OK) != 0)
+		return sfs_err_sys(err, errno,
+		                   "cannot mount on %s: /dev/fuse (chmod 666 "
+		                   "/dev/fuse, as root, lets every user mount)",
+		                   config->mountpoint);
 	if (geteuid() != 0 && config->allow_other)
 		return sfs_err_set(err, SFS_E_AUTH,
 		                   "cannot mount on %s: allow_other needs the "

@@ -146,35 +146,6 @@ static void times_have_units(void)
 	HAS_STR(err.msg, "from 0 to 365d");
 }
 
-static void sizes_are_powers_of_1024(void)
-{
-	const struct sfs_option size = { .type = SFS_OPTION_SIZE,
-		                         .min = 1,
-		                         .max = INT64_MAX };
-	char text[SFS_OPTION_NUMBER_BYTES];
-	int64_t value = 0;
-
-	IS_INT(sfs_option_read_number(&size, "64K", &value, &err), SFS_OK);
-	IS_INT(value, 65536);
-	IS_INT(sfs_option_read_number(&size, "3g", &value, &err), SFS_OK);
-	IS_INT(value, INT64_C(3) << 30);
-	sfs_option_print_number(&size, value, text);
-	IS_STR(text, "3g");
-	IS_INT(sfs_option_read_number(&size, "1025", &value, &err), SFS_OK);
-	sfs_option_print_number(&size, value, text);
-	IS_STR(text, "1025");
-	IS_INT(sfs_option_read_number(&size, "8388607t", &value, &err), SFS_OK);
-	IS_INT(sfs_option_read_number(&size, "8388608t", &value, &err),
-	       SFS_E_INVALID);
-	IS_INT(sfs_option_read_number(&size, "9223372036854775808", &value,
-	                              &err),
-	       SFS_E_INVALID);
-	IS_INT(sfs_option_read_number(&size, "0", &value, &err), SFS_E_INVALID);
-	IS_INT(sfs_option_read_number(&size, "k", &value, &err), SFS_E_INVALID);
-	IS_INT(sfs_option_read_number(&size, "1kb", &value, &err),
-	       SFS_E_INVALID);
-}
-
 static void numbers_are_read_whole_and_within_range(void)
 {
 	IS_INT(OPT("threads=256"), SFS_OK);
@@ -529,7 +500,6 @@ int main(void)
 	RUN(option_lists_are_repeatable_and_the_last_wins);
 	RUN(a_comma_in_a_value_is_escaped);
 	RUN(times_have_units);
-	RUN(sizes_are_powers_of_1024);
 	RUN(numbers_are_read_whole_and_within_range);
 	RUN(masks_are_octal);
 	RUN(booleans_have_many_words);
