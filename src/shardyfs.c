@@ -5,6 +5,7 @@
  * behind. Threads begin after the fork.
  */
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/daemon.h"
 #include "cli/mountpoint.h"
@@ -112,12 +113,26 @@ static void reopen_log(void)
 		        "cannot reopen the log cause=\"%s\"", err.msg);
 }
 
+/* Returns at a signal other than SIGHUP, or when the time is over. */
+static void wait_for_signal(const sigset_t *signals, int64_t wait_ms)
+{
+	int64_t deadline = sfs_clock_ms() + wait_ms;
+	struct timespec left;
+	int64_t left_ms;
+	int n;
+
+	do {
+		left_ms = deadline - sfs_clock_ms();
+		left_ms = left_ms < 0 ? 0 : left_ms;
+		left.tv_sec = left_ms / 1000;
+		left.tv_nsec = left_ms % 1000 * 1000000;
+		n = sigtimedwait(signals, NULL, &left);
+	} while (n == SIGHUP || (n < 0 && errno == EINTR));
+}
+
 /* Busy: detach lazily and let open files go on for a while. */
 static void stop(struct mount *m, const sigset_t *signals)
 {
-	int64_t wait_ms = m->options->stop_timeout_ms;
-	struct timespec patience = { .tv_sec = wait_ms / 1000,
-		                     .tv_nsec = wait_ms % 1000 * 1000000 };
 	struct sfs_err err;
 
 	if (sfs_session_unmount(m->session, false, &err) == SFS_OK)
@@ -125,12 +140,11 @@ static void stop(struct mount *m, const sigset_t *signals)
 	sfs_log(SFS_LOG_WARN, SFS_LOG_MAIN,
 	        "the mount is in use: detached, open files go on "
 	        "stop_timeout_ms=%lld cause=\"%s\"",
-	        (long long)wait_ms, err.msg);
+	        (long long)m->options->stop_timeout_ms, err.msg);
 	if (sfs_session_unmount(m->session, true, &err) != SFS_OK)
 		sfs_log(SFS_LOG_ERROR, SFS_LOG_MAIN,
 		        "cannot detach the mount cause=\"%s\"", err.msg);
-	while (sigtimedwait(signals, NULL, &patience) == SIGHUP)
-		;
+	wait_for_signal(signals, m->options->stop_timeout_ms);
 	if (atomic_load(&m->is_over))
 		return;
 	sfs_log(SFS_LOG_WARN, SFS_LOG_MAIN, "stopping with files open");
@@ -171,7 +185,6 @@ static void block_signals(void)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* valid set */
-	(void)signal(SIGPIPE, SIG_IGN);
 }
 
 static enum sfs_rc open_log(const struct mount *m, struct sfs_err *err)
@@ -297,7 +310,8 @@ static int serve(struct mount *m)
 		                       SFS_EXIT_SYSTEM);
 	if (sfs_session_run(m->session, &err) != SFS_OK) {
 		sfs_log(SFS_LOG_ERROR, SFS_LOG_MAIN, "%s", err.msg);
-		return SFS_EXIT_SYSTEM;
+		return sfs_daemon_fail(&m->daemon, "E_SYSTEM", &err,
+		                       SFS_EXIT_SYSTEM);
 	}
 	sfs_log(SFS_LOG_INFO, SFS_LOG_MAIN, "unmounted");
 	return SFS_EXIT_OK;
@@ -330,7 +344,12 @@ static int run(struct mount *m)
 		return fail(m, &err);
 	if (o->fake)
 		return SFS_EXIT_OK;
-	if (chdir("/") != 0 || mount_it(m, &err) != SFS_OK)
+	if (chdir("/") != 0) {
+		(void)sfs_err_sys(&err, errno, "/");
+		return fail(m, &err);
+	}
+	block_signals();
+	if (mount_it(m, &err) != SFS_OK)
 		return sfs_daemon_fail(&m->daemon, "E_FUSE", &err,
 		                       access("/dev/fuse", F_OK) == 0
 		                               ? SFS_EXIT_MOUNT
@@ -405,7 +424,7 @@ static int mount_main(const struct sfs_options *options)
 	                     &err) != SFS_OK)
 		return sfs_daemon_fail(&m.daemon, "E_SYSTEM", &err,
 		                       SFS_EXIT_SYSTEM);
-	block_signals();
+	(void)signal(SIGPIPE, SIG_IGN);
 	status = run(&m);
 	release(&m);
 	return status;

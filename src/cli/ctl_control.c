@@ -118,8 +118,11 @@ static bool collect(int fd, int64_t deadline_ms, struct sfs_buf *out)
 
 	for (;;) {
 		left = deadline_ms - sfs_clock_ms();
-		if (left < 0 || poll(&p, 1, (int)left) == 0)
+		n = left < 0 ? 0 : poll(&p, 1, (int)left);
+		if (n == 0)
 			return false;
+		if (n < 0) /* a signal: look at the clock again */
+			continue;
 		room = sfs_buf_reserve(out, PART_BYTES);
 		if (room == NULL)
 			return true; /* out->failed tells */

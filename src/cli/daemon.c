@@ -126,6 +126,12 @@ static void release_terminal(void)
 
 void sfs_daemon_ready(struct sfs_daemon *d)
 {
+	if (d->notify_fd >= 0) {
+		tell(d->notify_fd, "s\n", 2);
+		if (d->notify_fd > STDERR_FILENO)
+			(void)close(d->notify_fd);
+		d->notify_fd = -1;
+	}
 	if (d->foreground) {
 		tell(STDOUT_FILENO, "ready\n", 6);
 	} else {
@@ -133,11 +139,6 @@ void sfs_daemon_ready(struct sfs_daemon *d)
 		tell(d->ready_fd, "", 1);
 		(void)close(d->ready_fd);
 		d->ready_fd = -1;
-	}
-	if (d->notify_fd >= 0) {
-		tell(d->notify_fd, "s\n", 2);
-		(void)close(d->notify_fd);
-		d->notify_fd = -1;
 	}
 }
 

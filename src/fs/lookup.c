@@ -280,7 +280,7 @@ static enum sfs_rc lookup_in_root(const struct query *q)
 	return not_found(q);
 }
 
-/* Listing interns every name, so a second look-up needs no store. */
+/* Listing interns every name. */
 static bool ignore_name(void *arg, const char *name, uint64_t number)
 {
 	(void)arg;
@@ -289,21 +289,38 @@ static bool ignore_name(void *arg, const char *name, uint64_t number)
 	return true;
 }
 
+/* NOT_FOUND if the object is not there (any more). */
+static enum sfs_rc require_object(const struct query *q, const char *key)
+{
+	struct sfs_store *store = q->fs->config.source.store;
+	struct sfs_object *object;
+	enum sfs_rc rc;
+
+	rc = store->ops->open(store, key, &object, q->call, q->err);
+	if (rc == SFS_OK)
+		object->ops->close(object);
+	if (rc == SFS_E_INVALID) /* a name that no key can have */
+		return not_found(q);
+	return rc;
+}
+
 static enum sfs_rc lookup_snapshot(const struct query *q)
 {
 	struct sfs_intern *ids = q->fs->snapshot_ids;
+	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_snapshot_id id;
 	uint64_t number;
 	enum sfs_rc rc;
 
 	if (!sfs_snapshot_id_from_text(q->name, &id))
 		return not_found(q);
-	if (!sfs_intern_find(ids, q->name, &number)) {
+	sfs_snapshot_id_manifest_key(&id, key);
+	rc = require_object(q, key);
+	if (rc == SFS_OK && !sfs_intern_find(ids, q->name, &number))
 		rc = sfs_fs_list_snapshots(q->fs, ignore_name, NULL, q->call,
 		                           q->err);
-		if (rc != SFS_OK)
-			return rc;
-	}
+	if (rc != SFS_OK)
+		return rc;
 	if (!sfs_intern_find(ids, q->name, &number))
 		return not_found(q);
 	return answer_dir(q, sfs_node_number_id(SFS_NODE_SNAPSHOT_DIR, number),
@@ -344,19 +361,32 @@ static enum sfs_rc lookup_in_snapshot_dir(const struct query *q,
 	return SFS_OK;
 }
 
+/* NAME_TOO_LONG where no key holds it. */
+static enum sfs_rc run_key(const struct query *q, const char *dir,
+                           char out[SFS_STORE_KEY_MAX])
+{
+	int len = snprintf(out, SFS_STORE_KEY_MAX, "%s/%s/run.yaml",
+	                   q->fs->config.run_prefix, dir);
+
+	if (len >= 0 && len < SFS_STORE_KEY_MAX)
+		return SFS_OK;
+	return sfs_err_set(q->err, SFS_E_NAME_TOO_LONG,
+	                   "%s: too long for a run", dir);
+}
+
 static enum sfs_rc lookup_run(const struct query *q)
 {
+	char key[SFS_STORE_KEY_MAX];
 	uint64_t number;
 	enum sfs_rc rc;
 
-	if (!sfs_intern_find(q->fs->run_dirs, q->name, &number)) {
-		rc = sfs_fs_list_runs(q->fs, ignore_name, NULL, q->call,
-		                      q->err);
-		if (rc != SFS_OK)
-			return rc;
-	}
-	if (!sfs_intern_find(q->fs->run_dirs, q->name, &number))
-		return not_found(q);
+	rc = run_key(q, q->name, key);
+	if (rc == SFS_OK)
+		rc = require_object(q, key);
+	if (rc != SFS_OK)
+		return rc;
+	if (!sfs_intern_add(q->fs->run_dirs, q->name, &number))
+		return sfs_err_set(q->err, SFS_E_NO_MEMORY, "out of memory");
 	return answer_dir(q, sfs_node_number_id(SFS_NODE_RUN_DIR, number),
 	                  SFS_TTL_SHORT);
 }
@@ -373,8 +403,9 @@ static enum sfs_rc lookup_in_run(const struct query *q, uint64_t number)
 
 	if (dir == NULL || strcmp(q->name, "run.yaml") != 0)
 		return not_found(q);
-	(void)snprintf(key, sizeof(key), "%s/%s/run.yaml",
-	               q->fs->config.run_prefix, dir);
+	rc = run_key(q, dir, key);
+	if (rc != SFS_OK)
+		return rc;
 	rc = sfs_store_get(store, key, SFS_RUN_RECORD_MAX_BYTES, &text, &len,
 	                   NULL, q->call, q->err);
 	if (rc != SFS_OK)

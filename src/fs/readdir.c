@@ -11,8 +11,10 @@
  */
 #include "fs/internal.h"
 
+#include "base/alloc.h"
 #include "format/keys.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -184,32 +186,75 @@ static void list_control(struct listing *l)
 		           (uint64_t)i);
 }
 
-struct named {
-	struct listing *listing;
-	const char *dir;
-	uint64_t position;
+/*
+ * Names that come and go with the store. The position of one is its number,
+ * which stays the same while the mount lives, so that a listing in several
+ * calls repeats nothing and leaves nothing out.
+ */
+struct numbers {
+	uint64_t *of; /* owned */
+	size_t count;
+	size_t cap;
+	bool failed;
 };
 
-static bool give_named(void *arg, const char *name, uint64_t number)
+static bool note_number(void *arg, const char *name, uint64_t number)
 {
-	struct named *n = arg;
+	struct numbers *n = arg;
+	uint64_t *grown;
 
-	(void)number;
-	give_child(n->listing, name, S_IFDIR, sfs_fs_ino_of_name(n->dir, name),
-	           n->position++);
-	return !n->listing->is_full;
+	(void)name;
+	if (n->count == n->cap) {
+		n->cap = n->cap > 0 ? n->cap * 2 : 64;
+		grown = sfs_realloc_array(n->of, n->cap, sizeof(*n->of));
+		if (grown == NULL) {
+			n->failed = true;
+			return false;
+		}
+		n->of = grown;
+	}
+	n->of[n->count++] = number;
+	return true;
 }
 
-static enum sfs_rc list_names(struct listing *l, uint64_t number)
+static int by_number(const void *a, const void *b)
 {
-	struct named n = { l, "snapshots", 0 };
+	const uint64_t *x = a;
+	const uint64_t *y = b;
 
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void give_names(struct listing *l, struct sfs_intern *names,
+                       const char *dir, struct numbers *n)
+{
+	const char *name;
+
+	if (n->count > 0)
+		qsort(n->of, n->count, sizeof(*n->of), by_number);
 	give_dots(l);
-	if (number == SFS_STATIC_SNAPSHOTS)
-		return sfs_fs_list_snapshots(l->fs, give_named, &n, l->call,
-		                             l->err);
-	n.dir = "runs";
-	return sfs_fs_list_runs(l->fs, give_named, &n, l->call, l->err);
+	for (size_t i = 0; i < n->count && !l->is_full; i++) {
+		name = sfs_intern_name(names, n->of[i]);
+		give_child(l, name, S_IFDIR, sfs_fs_ino_of_name(dir, name),
+		           n->of[i]);
+	}
+}
+
+static enum sfs_rc list_names(struct listing *l, uint64_t which)
+{
+	bool is_runs = which == SFS_STATIC_RUNS;
+	struct numbers n = { 0 };
+	enum sfs_rc rc;
+
+	rc = (is_runs ? sfs_fs_list_runs : sfs_fs_list_snapshots)(
+		l->fs, note_number, &n, l->call, l->err);
+	if (rc == SFS_OK && n.failed)
+		rc = sfs_err_set(l->err, SFS_E_NO_MEMORY, "out of memory");
+	if (rc == SFS_OK)
+		give_names(l, is_runs ? l->fs->run_dirs : l->fs->snapshot_ids,
+		           is_runs ? "runs" : "snapshots", &n);
+	sfs_free(n.of);
+	return rc;
 }
 
 static void list_shards(struct listing *l, struct sfs_view *view,
@@ -328,7 +373,7 @@ static enum sfs_rc walk_begin(struct walk *w)
 	                                &w->cursor, w->l->call, w->l->err);
 }
 
-/* Keeps the cursor; the row that did not fit comes first next time. */
+/* Keeps the cursor; a row that did not fit comes first next time. */
 static void walk_end(struct walk *w)
 {
 	struct sfs_listing_place at = { w->view->snapshot, w->l->request->node,
@@ -336,7 +381,8 @@ static void walk_end(struct walk *w)
 
 	if (w->cursor == NULL)
 		return;
-	sfs_snapshot_cursor_back(w->cursor);
+	if (w->l->is_full)
+		sfs_snapshot_cursor_back(w->cursor);
 	sfs_cursors_keep(w->l->fs->cursors, &at, w->cursor);
 	w->cursor = NULL;
 }
@@ -352,7 +398,8 @@ static enum sfs_rc walk_all(struct walk *w)
 			rc = walk_shard(w, &is_done);
 		if (rc != SFS_OK)
 			return rc;
-		if (!is_done)
+		/* The call that finds the end comes with this cursor. */
+		if (!is_done || (w->db_id + 1 == w->end_db_id && w->l->gave))
 			break;
 		sfs_snapshot_cursor_close(w->cursor);
 		w->cursor = NULL;

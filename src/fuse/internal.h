@@ -13,7 +13,6 @@
 
 struct sfs_session {
 	struct sfs_session_config config; /* immutable */
-	char *mountpoint;                 /* immutable */
 	struct fuse_session *se;          /* immutable after open */
 	bool can_expire;                  /* set at INIT, before any request */
 	atomic_bool is_greeted;           /* the reply to INIT went out */

@@ -97,11 +97,9 @@ static enum sfs_rc make_session(struct sfs_session *s, struct sfs_err *err)
 	enum sfs_rc rc;
 
 	rc = build_options(&s->config, &options, err);
-	if (rc == SFS_OK &&
-	    (fuse_opt_add_arg(&args, "shardyfs") != 0 ||
-	     fuse_opt_add_arg(&args, "-o") != 0 ||
-	     fuse_opt_add_arg(&args, options.data) != 0 ||
-	     (s->config.debug && fuse_opt_add_arg(&args, "-d") != 0)))
+	if (rc == SFS_OK && (fuse_opt_add_arg(&args, "shardyfs") != 0 ||
+	                     fuse_opt_add_arg(&args, "-o") != 0 ||
+	                     fuse_opt_add_arg(&args, options.data) != 0))
 		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	if (rc == SFS_OK) {
 		s->se = fuse_session_new(&args, &sfs_fuse_ops,
@@ -153,12 +151,9 @@ enum sfs_rc sfs_session_open(const struct sfs_session_config *config,
 	if (s == NULL)
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	s->config = *config;
-	s->mountpoint = sfs_strdup(config->mountpoint);
-	if (s->mountpoint == NULL)
-		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
-	else
-		rc = make_session(s, err);
-	if (rc == SFS_OK && fuse_session_mount(s->se, s->mountpoint) != 0)
+	rc = make_session(s, err);
+	if (rc == SFS_OK &&
+	    fuse_session_mount(s->se, s->config.mountpoint) != 0)
 		rc = mount_failed(config, err);
 	if (rc == SFS_OK && ask_for_parallel_lookups(s) != 0)
 		rc = sfs_err_set(err, SFS_E_UNSUPPORTED,
@@ -192,7 +187,8 @@ enum sfs_rc sfs_session_run(struct sfs_session *s, struct sfs_err *err)
 		return SFS_OK;
 	}
 	if (result < 0)
-		return sfs_err_sys(err, -result, "serving %s", s->mountpoint);
+		return sfs_err_sys(err, -result, "serving %s",
+		                   s->config.mountpoint);
 	return SFS_OK;
 }
 
@@ -272,7 +268,7 @@ enum sfs_rc sfs_session_unmount_path(const char *mountpoint, bool lazy,
 enum sfs_rc sfs_session_unmount(struct sfs_session *s, bool lazy,
                                 struct sfs_err *err)
 {
-	return sfs_session_unmount_path(s->mountpoint, lazy, err);
+	return sfs_session_unmount_path(s->config.mountpoint, lazy, err);
 }
 
 void sfs_session_close(struct sfs_session *s)
@@ -283,7 +279,6 @@ void sfs_session_close(struct sfs_session *s)
 		fuse_session_unmount(s->se);
 		fuse_session_destroy(s->se);
 	}
-	sfs_free(s->mountpoint);
 	sfs_free(s);
 }
 

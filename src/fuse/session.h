@@ -19,13 +19,12 @@ typedef void sfs_session_ready_fn(void *arg);
 
 struct sfs_session_config {
 	struct sfs_fs *fs;      /* borrowed, outlives the session */
-	const char *mountpoint; /* absolute */
+	const char *mountpoint; /* absolute; borrowed, outlives it */
 	const char *fsname;
 	const char *kernel_opts; /* "nosuid,noexec" or "" */
 	bool read_only;
 	bool allow_other;
 	bool auto_unmount;
-	bool debug;
 	unsigned threads;
 	int64_t op_timeout_ms; /* 0: none */
 	sfs_session_ready_fn *ready;

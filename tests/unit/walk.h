@@ -191,19 +191,23 @@ static inline void walk_dir(struct walk *k, const char *path, uint64_t node)
 {
 	struct walk_list *l = calloc(1, sizeof(*l));
 	uint64_t hash = 0;
-	size_t step;
+	bool is_whole;
 
 	if (l == NULL)
 		abort();
-	if (walk_list(k, path, node, l)) {
+	is_whole = walk_list(k, path, node, l);
+	if (is_whole) {
 		for (size_t i = 0; i < l->count; i++)
 			hash += sfs_hash64(l->names[i], strlen(l->names[i]));
 		walk_fact(k, path, hash);
 	}
-	step = l->count > WALK_ALL ? WALK_STEP : 1;
+	/* the choice is the name's, so that a cut listing makes no other one */
 	for (size_t i = 0; i < l->count; i++) {
-		if (i % step == 0)
-			walk_child(k, path, node, l->names[i]);
+		const char *name = l->names[i];
+
+		if ((is_whole && l->count <= WALK_ALL) ||
+		    sfs_hash64(name, strlen(name)) % WALK_STEP == 0)
+			walk_child(k, path, node, name);
 		free(l->names[i]);
 	}
 	free(l);
