@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=threads
 #
 # Damage and hostility below the mount: a fault is an error where it lies and
 # never an absent key, and nothing outside the store is read.

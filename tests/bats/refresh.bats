@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=threads
 #
 # Following _CURRENT: what makes the mount look, what stays on the old
 # snapshot, and what happens when the new one is no good.
