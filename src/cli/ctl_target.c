@@ -12,7 +12,6 @@
 #include "format/names.h"
 #include "snapshot/tracker.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

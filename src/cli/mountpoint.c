@@ -90,8 +90,11 @@ out:
 	return rc;
 }
 
-/* statvfs always asks the daemon; stat may be answered by the kernel. */
-bool sfs_mount_is_dead(const struct sfs_mount *mount)
+/*
+ * One of ours whose daemon is gone. statvfs always asks the daemon; stat may
+ * be answered by the kernel.
+ */
+static bool is_dead(const struct sfs_mount *mount)
 {
 	struct statvfs facts;
 
@@ -142,7 +145,7 @@ static enum sfs_rc detach_dead(const char *given, bool recover,
 
 	if (mount != NULL && path != NULL)
 		rc = sfs_mount_find(path, mount, err);
-	if (rc != SFS_OK || !sfs_mount_is_dead(mount))
+	if (rc != SFS_OK || !is_dead(mount))
 		rc = SFS_OK; /* nothing of ours: the checks go on */
 	else if (!recover)
 		rc = sfs_err_set(err, SFS_E_STALE,

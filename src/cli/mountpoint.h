@@ -23,9 +23,6 @@ struct sfs_mount {
 enum sfs_rc sfs_mount_find(const char *path, struct sfs_mount *out,
                            struct sfs_err *err) SFS_NODISCARD;
 
-/* True if that mount is one of ours whose daemon is gone. */
-bool sfs_mount_is_dead(const struct sfs_mount *mount);
-
 /*
  * The mount point's absolute path, sfs_free() it, after checking that it can
  * be mounted on: a directory, empty unless nonempty, apart from the store.

@@ -254,11 +254,6 @@ void sfs_btree_close(struct sfs_btree *t)
 	sfs_free(t);
 }
 
-uint32_t sfs_btree_page_size(const struct sfs_btree *t)
-{
-	return t->page_size;
-}
-
 static enum sfs_rc search_tree(const struct sfs_btree_op *op, uint8_t *data,
                                struct sfs_bytes key,
                                struct sfs_btree_spot *spot)

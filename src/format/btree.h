@@ -45,8 +45,6 @@ enum sfs_rc sfs_btree_open(struct sfs_object *object, const char *name,
                            struct sfs_err *err) SFS_NODISCARD;
 void sfs_btree_close(struct sfs_btree *t);
 
-uint32_t sfs_btree_page_size(const struct sfs_btree *t);
-
 /* The functions of sfs_shard_reader_ops, same contracts. */
 enum sfs_rc sfs_btree_get(struct sfs_btree *t, struct sfs_bytes key,
                           bool *found, struct sfs_pair_info *info,

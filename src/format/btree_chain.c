@@ -14,7 +14,6 @@
 
 #include "base/alloc.h"
 
-#include <errno.h>
 #include <string.h>
 
 enum sfs_rc sfs_btree_chains_init(struct sfs_btree_chains *c,

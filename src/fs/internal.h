@@ -95,12 +95,6 @@ enum sfs_rc sfs_fs_list_runs(struct sfs_fs *fs, sfs_fs_name_fn *fn, void *arg,
                              const struct sfs_call *call,
                              struct sfs_err *err) SFS_NODISCARD;
 
-/* Generated files of snapshots: info.json, manifest.json (fs/text.c). */
-void sfs_text_snapshot_info(const struct sfs_view *view, struct sfs_buf *out);
-void sfs_text_manifest(const struct sfs_view *view, struct sfs_buf *out);
-void sfs_text_shard_info(const struct sfs_view *view, uint32_t db_id,
-                         struct sfs_buf *out);
-
 /* Size of, or a part of, a generated file; through the text cache. */
 enum sfs_rc sfs_fs_text_read(struct sfs_fs *fs, struct sfs_view *view,
                              uint64_t id, uint64_t offset, void *buf,

@@ -57,7 +57,8 @@ static void end(struct sfs_json_printer *p, struct sfs_buf *out)
 	sfs_buf_putc(out, '\n');
 }
 
-void sfs_text_snapshot_info(const struct sfs_view *view, struct sfs_buf *out)
+static void print_snapshot_info(const struct sfs_view *view,
+                                struct sfs_buf *out)
 {
 	const struct sfs_manifest *m = sfs_snapshot_manifest(view->snapshot);
 	struct sfs_json_printer p;
@@ -92,8 +93,8 @@ static void print_shard(struct sfs_json_printer *p,
 	sfs_json_object_end(p);
 }
 
-void sfs_text_shard_info(const struct sfs_view *view, uint32_t db_id,
-                         struct sfs_buf *out)
+static void print_shard_info(const struct sfs_view *view, uint32_t db_id,
+                             struct sfs_buf *out)
 {
 	const struct sfs_manifest *m = sfs_snapshot_manifest(view->snapshot);
 	struct sfs_json_printer p;
@@ -103,7 +104,7 @@ void sfs_text_shard_info(const struct sfs_view *view, uint32_t db_id,
 	sfs_buf_putc(out, '\n');
 }
 
-void sfs_text_manifest(const struct sfs_view *view, struct sfs_buf *out)
+static void print_manifest(const struct sfs_view *view, struct sfs_buf *out)
 {
 	const struct sfs_manifest *m = sfs_snapshot_manifest(view->snapshot);
 	struct sfs_json_printer p;
@@ -139,14 +140,14 @@ static enum sfs_rc print_text(struct sfs_view *view,
 	enum sfs_rc rc;
 
 	if (node->what == SFS_WHAT_INFO) {
-		sfs_text_snapshot_info(view, out);
+		print_snapshot_info(view, out);
 	} else if (node->what == SFS_WHAT_MANIFEST_JSON) {
-		sfs_text_manifest(view, out);
+		print_manifest(view, out);
 	} else {
 		rc = sfs_fs_shard_of(view, node, &db_id, err);
 		if (rc != SFS_OK)
 			return rc;
-		sfs_text_shard_info(view, db_id, out);
+		print_shard_info(view, db_id, out);
 	}
 	return sfs_buf_finish(out, "generated file", err);
 }

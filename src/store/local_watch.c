@@ -10,7 +10,6 @@
  */
 #include "store/local_internal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/inotify.h>
