@@ -261,9 +261,6 @@ assert os.pread(0, size, 0) == open(path, "rb").read()' \
 }
 
 @test "auto_unmount unmounts when the daemon is killed" {
-	if [[ $EUID == 0 && $("$SHARDYFS" --version) == *'libfuse 3.1'[5-9]* ]]; then
-		skip 'the helper of this libfuse leaves mounts made by root'
-	fi
 	make_store
 	mount_store "$dir/store" -o auto_unmount
 	content_is keys/3 'value 3'
