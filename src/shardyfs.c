@@ -321,18 +321,16 @@ static int run(struct mount *m)
 {
 	const struct sfs_options *o = m->options;
 	struct sfs_err err;
-	char *dir = NULL;
 	enum sfs_rc rc;
 
 	if (open_log(m, &err) != SFS_OK)
 		return sfs_daemon_fail(&m->daemon, "E_LOG", &err,
 		                       SFS_EXIT_SYSTEM);
-	if (open_engine(m, &err) != SFS_OK ||
-	    sfs_source_directory(o->source, &dir, &err) != SFS_OK)
+	if (open_engine(m, &err) != SFS_OK)
 		return fail(m, &err);
-	rc = sfs_mountpoint_prepare(o->mountpoint, dir, o->nonempty, o->recover,
-	                            &m->mountpoint, &err);
-	sfs_free(dir);
+	rc = sfs_mountpoint_prepare(o->mountpoint, m->stack.directory,
+	                            o->nonempty, o->recover, &m->mountpoint,
+	                            &err);
 	if (rc != SFS_OK)
 		return sfs_daemon_fail(&m->daemon, "E_MOUNTPOINT", &err,
 		                       SFS_EXIT_MOUNT);

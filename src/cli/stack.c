@@ -40,8 +40,8 @@ static char *plain_path(const char *source)
 	return path;
 }
 
-enum sfs_rc sfs_source_directory(const char *source, char **out,
-                                 struct sfs_err *err)
+static enum sfs_rc source_directory(const char *source, char **out,
+                                    struct sfs_err *err)
 {
 	enum sfs_rc rc = SFS_OK;
 	char *real;
@@ -158,12 +158,11 @@ enum sfs_rc sfs_stack_open(const struct sfs_stack_config *config,
                            struct sfs_stack *out, struct sfs_err *err)
 {
 	struct sfs_stack stack = { 0 };
-	char *dir = NULL;
 	enum sfs_rc rc;
 
-	rc = sfs_source_directory(config->source, &dir, err);
+	rc = source_directory(config->source, &stack.directory, err);
 	if (rc == SFS_OK)
-		rc = sfs_store_local_open(dir, &stack.store, err);
+		rc = sfs_store_local_open(stack.directory, &stack.store, err);
 	if (rc == SFS_OK)
 		rc = wrap_store(&stack, err);
 	if (rc == SFS_OK)
@@ -175,7 +174,6 @@ enum sfs_rc sfs_stack_open(const struct sfs_stack_config *config,
 		if (stack.pool == NULL)
 			rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}
-	sfs_free(dir);
 	if (rc != SFS_OK) {
 		sfs_stack_close(&stack);
 		return rc;
@@ -196,6 +194,7 @@ void sfs_stack_close(struct sfs_stack *stack)
 		stack->catalog->ops->close(stack->catalog);
 	if (stack->store != NULL)
 		stack->store->ops->close(stack->store);
+	sfs_free(stack->directory);
 	*stack = (struct sfs_stack){ 0 };
 }
 

@@ -16,6 +16,7 @@
  * together here and nowhere else.
  */
 struct sfs_stack {
+	char *directory; /* of the store: absolute, without links; owned */
 	struct sfs_store *store;
 	struct sfs_catalog *catalog;
 	struct sfs_shard_pool *pool;
@@ -52,12 +53,5 @@ struct sfs_snapshot_source sfs_stack_source(const struct sfs_stack *stack);
  */
 enum sfs_rc sfs_stack_is_empty(struct sfs_stack *stack, bool *is_empty,
                                struct sfs_err *err) SFS_NODISCARD;
-
-/*
- * The local directory that a source names, absolute and without links;
- * sfs_free() it.
- */
-enum sfs_rc sfs_source_directory(const char *source, char **out,
-                                 struct sfs_err *err) SFS_NODISCARD;
 
 #endif
