@@ -204,6 +204,20 @@ out:
 	return rc;
 }
 
+enum sfs_rc sfs_atomicfile_rename(struct sfs_atomicfile *f, const char *name,
+                                  int *fd_out, struct sfs_err *err)
+{
+	enum sfs_rc rc = rename_tmp(f, name, false, err);
+
+	(void)unlinkat(f->dir_fd, f->tmp, 0); /* as in commit */
+	if (rc == SFS_OK)
+		*fd_out = f->fd;
+	else
+		(void)close(f->fd);
+	f->fd = -1;
+	return rc;
+}
+
 void sfs_atomicfile_abort(struct sfs_atomicfile *f)
 {
 	if (f->fd < 0)

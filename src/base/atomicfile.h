@@ -12,8 +12,8 @@
  * name beside the target, written, fsynced, renamed over it, and the
  * directory fsynced. The one place that does this.
  *
- *   begin -> write* -> commit | abort
- *   link           -> commit | abort
+ *   begin -> write* -> commit | rename | abort
+ *   link           -> commit | rename | abort
  *
  * After commit returned SFS_OK name and bytes are durable; at every other
  * moment a crash leaves the old file, and at most a temporary file whose name
@@ -56,6 +56,15 @@ enum sfs_rc sfs_atomicfile_link(struct sfs_atomicfile *f, int dir_fd,
  */
 enum sfs_rc sfs_atomicfile_commit(struct sfs_atomicfile *f, const char *name,
                                   bool exclusive,
+                                  struct sfs_err *err) SFS_NODISCARD;
+
+/*
+ * The same, but durable only once the caller has synced *fd_out, which it
+ * owns then, and the directory; for those who make many files durable at
+ * once.
+ */
+enum sfs_rc sfs_atomicfile_rename(struct sfs_atomicfile *f, const char *name,
+                                  int *fd_out,
                                   struct sfs_err *err) SFS_NODISCARD;
 void sfs_atomicfile_abort(struct sfs_atomicfile *f); /* ended: no effect */
 

@@ -36,14 +36,14 @@ static const char *const LEVEL_TAGS[LEVELS] = { "NONE", "ERROR", "WARN", "INFO",
 	                                        "DEBUG" };
 static const int PRIORITIES[LEVELS] = { LOG_DEBUG, LOG_ERR, LOG_WARNING,
 	                                LOG_INFO, LOG_DEBUG };
-static const char *const ROOMS[SFS_LOG_COMPONENTS] = { "main",    "store",
-	                                               "catalog", "snapshot",
-	                                               "fs",      "fuse" };
-
-static atomic_int thresholds[SFS_LOG_COMPONENTS] = {
-	SFS_LOG_INFO, SFS_LOG_INFO, SFS_LOG_INFO,
-	SFS_LOG_INFO, SFS_LOG_INFO, SFS_LOG_INFO
+static const char *const ROOMS[SFS_LOG_COMPONENTS] = {
+	"main", "store", "catalog", "snapshot", "build", "fs", "fuse"
 };
+
+static atomic_int thresholds[SFS_LOG_COMPONENTS] = { SFS_LOG_INFO, SFS_LOG_INFO,
+	                                             SFS_LOG_INFO, SFS_LOG_INFO,
+	                                             SFS_LOG_INFO, SFS_LOG_INFO,
+	                                             SFS_LOG_INFO };
 
 static struct {
 	pthread_mutex_t lock;

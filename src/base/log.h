@@ -26,6 +26,7 @@ enum sfs_log_component {
 	SFS_LOG_STORE,
 	SFS_LOG_CATALOG,
 	SFS_LOG_SNAPSHOT,
+	SFS_LOG_BUILD,
 	SFS_LOG_FS,
 	SFS_LOG_FUSE,
 	SFS_LOG_COMPONENTS, /* their number */
