@@ -4,6 +4,7 @@
 
 #include "shardyfs/err.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +27,8 @@ enum {
 
 /* Cancels calls from another thread. The caller owns it. */
 struct sfs_cancel {
-	int event_fd; /* readable once raised; -1: not initialised */
+	int event_fd;          /* readable once raised; -1: not initialised */
+	atomic_bool is_raised; /* the same, for who asks often */
 };
 
 enum sfs_rc sfs_cancel_init(struct sfs_cancel *c,
@@ -84,6 +86,36 @@ struct sfs_object_ops {
 	void (*close)(struct sfs_object *o);
 };
 
+/*
+ * An object on its way in, written front to back by one thread at a time.
+ * Whole blocks of SFS_UPLOAD_BLOCK_BYTES from memory that is aligned to
+ * SFS_UPLOAD_ALIGN_BYTES are the fastest.
+ */
+enum {
+	SFS_UPLOAD_BLOCK_BYTES = 1 << 20,
+	SFS_UPLOAD_ALIGN_BYTES = 4096,
+};
+
+struct sfs_upload {
+	const struct sfs_upload_ops *ops;
+};
+
+struct sfs_upload_ops {
+	/* Appends. NO_SPACE. After a failure only close. */
+	enum sfs_rc (*write)(struct sfs_upload *u, const void *data, size_t len,
+	                     const struct sfs_call *call, struct sfs_err *err);
+
+	/*
+	 * Makes the object visible whole, replacing what was there. Durable
+	 * after the store's barrier. Afterwards only close.
+	 */
+	enum sfs_rc (*commit)(struct sfs_upload *u, const struct sfs_call *call,
+	                      struct sfs_err *err);
+
+	/* Frees the upload; without commit nothing stays of it. */
+	void (*close)(struct sfs_upload *u);
+};
+
 /* One line of a listing: an object, or a common prefix (ends in '/'). */
 struct sfs_list_entry {
 	const char *key; /* relative to the store; borrowed */
@@ -93,6 +125,8 @@ struct sfs_list_entry {
 
 /* Return false to end the listing early (which is then still SFS_OK). */
 typedef bool sfs_list_fn(void *arg, const struct sfs_list_entry *entry);
+
+struct sfs_pin; /* the store's own */
 
 struct sfs_store {
 	const struct sfs_store_ops *ops;
@@ -138,6 +172,14 @@ struct sfs_store_ops {
 	                        struct sfs_err *err);
 
 	/*
+	 * Begins an object of exactly size bytes. NO_SPACE where it cannot
+	 * fit; else as put.
+	 */
+	enum sfs_rc (*create)(struct sfs_store *s, const char *key,
+	                      uint64_t size, struct sfs_upload **upload_out,
+	                      const struct sfs_call *call, struct sfs_err *err);
+
+	/*
 	 * Lists keys that begin with prefix, in byte order, after start_after
 	 * (NULL: from the first). With a delimiter ('/' or 0) names below the
 	 * next delimiter are folded into one prefix entry, and it is the
@@ -154,7 +196,10 @@ struct sfs_store_ops {
 	enum sfs_rc (*delete)(struct sfs_store *s, const char *key,
 	                      const struct sfs_call *call, struct sfs_err *err);
 
-	/* On the store's side, without moving the bytes. NOT_FOUND; as put. */
+	/*
+	 * On the store's side, without moving the bytes. Durable after the
+	 * barrier. NOT_FOUND; as put.
+	 */
 	enum sfs_rc (*copy)(struct sfs_store *s, const char *from,
 	                    const char *to, const struct sfs_call *call,
 	                    struct sfs_err *err);
@@ -168,9 +213,25 @@ struct sfs_store_ops {
 	                     struct sfs_tag *known, const struct sfs_call *call,
 	                     struct sfs_err *err);
 
-	/* Returns once everything that was put before is durable. */
-	enum sfs_rc (*barrier)(struct sfs_store *s, const struct sfs_call *call,
+	/*
+	 * Returns once everything below prefix (which ends in '/') that was
+	 * created or copied before is durable, with its name. What could not
+	 * be made durable fails every later barrier too, until it is created,
+	 * copied or deleted again.
+	 */
+	enum sfs_rc (*barrier)(struct sfs_store *s, const char *prefix,
+	                       const struct sfs_call *call,
 	                       struct sfs_err *err);
+
+	/*
+	 * Holds on to an object until unpin: any number of holders, or one
+	 * that is exclusive. BUSY: others hold it. NOT_FOUND. A holder that
+	 * dies lets go. NULL in a store that has no such thing.
+	 */
+	enum sfs_rc (*pin)(struct sfs_store *s, const char *key,
+	                   bool is_exclusive, struct sfs_pin **pin_out,
+	                   struct sfs_err *err);
+	void (*unpin)(struct sfs_store *s, struct sfs_pin *pin);
 
 	/* Frees the store. No call may be under way, no object open. */
 	void (*close)(struct sfs_store *s);

@@ -17,15 +17,22 @@ struct fault_store {
 	pthread_mutex_t lock;
 	struct sfs_store base;
 	struct sfs_store *inner;     /* immutable */
+	struct sfs_store_ops ops;    /* immutable; used without pins */
 	struct sfs_fault_plan plan;  /* protected by lock */
 	uint64_t calls;              /* protected by lock; since the set */
 	atomic_uint_fast64_t faults; /* since the set */
-	atomic_uint_fast64_t opened; /* objects */
+	atomic_uint_fast64_t opened; /* objects, uploads, pins */
 };
 
 struct fault_object {
 	struct sfs_object base;
 	struct sfs_object *inner;
+	struct fault_store *store;
+};
+
+struct fault_upload {
+	struct sfs_upload base;
+	struct sfs_upload *inner;
 	struct fault_store *store;
 };
 
@@ -190,6 +197,97 @@ static enum sfs_rc fault_put_file(struct sfs_store *s, const char *key, int fd,
 	return f->inner->ops->put_file(f->inner, key, fd, tag_out, call, err);
 }
 
+static enum sfs_rc upload_write(struct sfs_upload *base, const void *data,
+                                size_t len, const struct sfs_call *call,
+                                struct sfs_err *err)
+{
+	struct fault_upload *u = (struct fault_upload *)base;
+	enum sfs_rc rc = inject(u->store, SFS_STORE_WRITE, "write", call, err);
+
+	if (rc != SFS_OK)
+		return rc;
+	return u->inner->ops->write(u->inner, data, len, call, err);
+}
+
+static enum sfs_rc upload_commit(struct sfs_upload *base,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err)
+{
+	struct fault_upload *u = (struct fault_upload *)base;
+	enum sfs_rc rc =
+		inject(u->store, SFS_STORE_COMMIT, "commit", call, err);
+
+	if (rc != SFS_OK)
+		return rc;
+	return u->inner->ops->commit(u->inner, call, err);
+}
+
+static void upload_close(struct sfs_upload *base)
+{
+	struct fault_upload *u = (struct fault_upload *)base;
+
+	u->inner->ops->close(u->inner);
+	atomic_fetch_sub(&u->store->opened, 1);
+	sfs_free(u);
+}
+
+static const struct sfs_upload_ops upload_ops = {
+	.write = upload_write,
+	.commit = upload_commit,
+	.close = upload_close,
+};
+
+static enum sfs_rc fault_create(struct sfs_store *s, const char *key,
+                                uint64_t size, struct sfs_upload **upload_out,
+                                const struct sfs_call *call,
+                                struct sfs_err *err)
+{
+	struct fault_store *f = fault_of(s);
+	struct fault_upload *u;
+	enum sfs_rc rc;
+
+	rc = inject(f, SFS_STORE_CREATE, key, call, err);
+	if (rc != SFS_OK)
+		return rc;
+	u = sfs_calloc(1, sizeof(*u));
+	if (u == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "%s: no memory", key);
+	rc = f->inner->ops->create(f->inner, key, size, &u->inner, call, err);
+	if (rc != SFS_OK) {
+		sfs_free(u);
+		return rc;
+	}
+	u->base.ops = &upload_ops;
+	u->store = f;
+	atomic_fetch_add(&f->opened, 1);
+	*upload_out = &u->base;
+	return SFS_OK;
+}
+
+static enum sfs_rc fault_pin(struct sfs_store *s, const char *key,
+                             bool is_exclusive, struct sfs_pin **pin_out,
+                             struct sfs_err *err)
+{
+	struct fault_store *f = fault_of(s);
+	enum sfs_rc rc = inject(f, SFS_STORE_PIN, key, NULL, err);
+
+	if (rc == SFS_OK)
+		rc = f->inner->ops->pin(f->inner, key, is_exclusive, pin_out,
+		                        err);
+	if (rc == SFS_OK)
+		atomic_fetch_add(&f->opened, 1);
+	return rc;
+}
+
+static void fault_unpin(struct sfs_store *s, struct sfs_pin *pin)
+{
+	struct fault_store *f = fault_of(s);
+
+	if (pin != NULL)
+		atomic_fetch_sub(&f->opened, 1);
+	f->inner->ops->unpin(f->inner, pin);
+}
+
 static enum sfs_rc fault_list(struct sfs_store *s, const char *prefix,
                               char delimiter, const char *start_after,
                               sfs_list_fn *fn, void *arg,
@@ -240,7 +338,7 @@ static enum sfs_rc fault_watch(struct sfs_store *s, const char *key,
 	return f->inner->ops->watch(f->inner, key, known, call, err);
 }
 
-static enum sfs_rc fault_barrier(struct sfs_store *s,
+static enum sfs_rc fault_barrier(struct sfs_store *s, const char *prefix,
                                  const struct sfs_call *call,
                                  struct sfs_err *err)
 {
@@ -249,7 +347,7 @@ static enum sfs_rc fault_barrier(struct sfs_store *s,
 
 	if (rc != SFS_OK)
 		return rc;
-	return f->inner->ops->barrier(f->inner, call, err);
+	return f->inner->ops->barrier(f->inner, prefix, call, err);
 }
 
 static void fault_close(struct sfs_store *s)
@@ -267,13 +365,27 @@ static const struct sfs_store_ops fault_ops = {
 	.put = fault_put,
 	.put_if = fault_put_if,
 	.put_file = fault_put_file,
+	.create = fault_create,
 	.list = fault_list,
 	.delete = fault_delete,
 	.copy = fault_copy,
 	.watch = fault_watch,
 	.barrier = fault_barrier,
+	.pin = fault_pin,
+	.unpin = fault_unpin,
 	.close = fault_close,
 };
+
+/* A store without pins has none here either. */
+static const struct sfs_store_ops *ops_for(struct fault_store *f)
+{
+	if (f->inner->ops->pin != NULL)
+		return &fault_ops;
+	f->ops = fault_ops;
+	f->ops.pin = NULL;
+	f->ops.unpin = NULL;
+	return &f->ops;
+}
 
 enum sfs_rc sfs_store_fault_wrap(struct sfs_store *inner,
                                  struct sfs_store **out, struct sfs_err *err)
@@ -287,7 +399,7 @@ enum sfs_rc sfs_store_fault_wrap(struct sfs_store *inner,
 	atomic_init(&f->opened, 0);
 	atomic_init(&f->faults, 0);
 	f->inner = inner;
-	f->base.ops = &fault_ops;
+	f->base.ops = ops_for(f);
 	f->base.url = inner->url;
 	*out = &f->base;
 	return SFS_OK;

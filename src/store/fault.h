@@ -19,7 +19,11 @@ enum sfs_store_op {
 	SFS_STORE_DELETE = 1 << 4,
 	SFS_STORE_WATCH = 1 << 5,
 	SFS_STORE_BARRIER = 1 << 6,
-	SFS_STORE_ALL = (1 << 7) - 1,
+	SFS_STORE_CREATE = 1 << 7,
+	SFS_STORE_WRITE = 1 << 8,  /* of an upload */
+	SFS_STORE_COMMIT = 1 << 9, /* of an upload */
+	SFS_STORE_PIN = 1 << 10,
+	SFS_STORE_ALL = (1 << 11) - 1,
 };
 
 struct sfs_fault_plan {
@@ -40,7 +44,7 @@ void sfs_store_fault_set(struct sfs_store *s,
 /* How many faults were injected since the last set. */
 uint64_t sfs_store_fault_count(struct sfs_store *s);
 
-/* Objects that are open now: 0 when nothing leaks. */
+/* Objects, uploads and pins that are open now: 0 when nothing leaks. */
 uint64_t sfs_store_fault_open_objects(struct sfs_store *s);
 
 #endif

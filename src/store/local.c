@@ -9,7 +9,6 @@
 #include "store/local.h"
 
 #include "base/alloc.h"
-#include "base/atomicfile.h"
 #include "base/clock.h"
 #include "store/local_internal.h"
 #include "store/tag.h"
@@ -344,18 +343,13 @@ static enum sfs_rc local_start(struct sfs_store *s, struct sfs_err *err)
 	return SFS_OK;
 }
 
-/* Every put is durable before it returns, so there is nothing to wait for. */
-static enum sfs_rc local_barrier(struct sfs_store *s,
-                                 const struct sfs_call *call,
-                                 struct sfs_err *err)
-{
-	return sfs_call_check(call, s->url, err);
-}
-
 static void local_close(struct sfs_store *s)
 {
 	struct sfs_local_store *l = sfs_local_of(s);
 
+	sfs_local_pending_release(&l->pending);
+	if (l->sync_fd >= 0)
+		(void)close(l->sync_fd);
 	if (l->dir_fd >= 0)
 		(void)close(l->dir_fd);
 	sfs_free(l->url);
@@ -368,11 +362,14 @@ static const struct sfs_store_ops local_ops = {
 	.put = sfs_local_put,
 	.put_if = sfs_local_put_if,
 	.put_file = sfs_local_put_file,
+	.create = sfs_local_create,
 	.list = sfs_local_list,
 	.delete = sfs_local_delete,
 	.copy = sfs_local_copy,
 	.watch = sfs_local_watch,
-	.barrier = local_barrier,
+	.barrier = sfs_local_barrier,
+	.pin = sfs_local_pin,
+	.unpin = sfs_local_unpin,
 	.close = local_close,
 };
 
@@ -380,6 +377,7 @@ static const struct sfs_store_ops local_ops = {
 static enum sfs_rc open_dir(struct sfs_local_store *l, const char *path,
                             struct sfs_err *err)
 {
+	struct stat st;
 	int fd;
 
 	l->dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -395,6 +393,11 @@ static enum sfs_rc open_dir(struct sfs_local_store *l, const char *path,
 	if (fd < 0)
 		return sfs_err_sys(err, -fd, "store %s", path);
 	(void)close(fd);
+	if (fstat(l->dir_fd, &st) != 0)
+		return sfs_err_sys(err, errno, "store %s", path);
+	l->dev = st.st_dev;
+	/* missing where the directory must not be read: syncs go one by one */
+	l->sync_fd = sfs_local_open_beneath(l, "", O_RDONLY | O_DIRECTORY);
 	return SFS_OK;
 }
 
@@ -430,6 +433,8 @@ enum sfs_rc sfs_store_local_open(const char *dir, struct sfs_store **out,
 		                   dir);
 	l->base.ops = &local_ops;
 	l->dir_fd = -1;
+	l->sync_fd = -1;
+	sfs_local_pending_init(&l->pending);
 	rc = open_dir(l, path, err);
 	if (rc == SFS_OK)
 		rc = set_url(l, path, err);

@@ -13,6 +13,11 @@
  * control character, none that begins with ".tmp-" (unfinished files), and
  * not ".lock". Files of such names are no objects and not listed.
  *
+ * create writes past the page cache where the file system lets it; its bytes,
+ * and copies, are on the disk after the barrier. copy makes a hard link where
+ * it can, so a pin (flock) of one holds the other too: pin objects that are
+ * never copied.
+ *
  * put_if holds an OFD lock on "STORE/.lock", which dies with its holder.
  * Version tags are sfs_tag_hash() of the bytes: put, put_if, put_file, watch
  * and sfs_store_get agree. Open objects and listings leave them empty, since

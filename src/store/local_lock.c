@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compare-and-swap on the local store. An OFD lock on one file makes reading
+ * Compare-and-swap on the local store, and the pins of objects. An OFD lock on one file makes reading
  * the old bytes and replacing them one step; it also excludes threads of the
  * same process, and the kernel drops it when its holder dies, so there is no
  * stale lock to break. The lock is asked for again and again instead of
@@ -8,15 +8,19 @@
  */
 #include "store/local_internal.h"
 
+#include "base/alloc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum {
 	FIRST_DELAY_MS = 1,
 	LAST_DELAY_MS = 50,
 	OWNER_BYTES = 128,
+	PIN_TRIES = 16,
 };
 
 static int open_file(const struct sfs_local_store *l)
@@ -198,4 +202,94 @@ enum sfs_rc sfs_local_put_if(struct sfs_store *s, const char *key,
 		rc = sfs_local_put(s, key, data, len, tag_out, call, err);
 	(void)close(lock_fd);
 	return rc;
+}
+
+/* Dies with its last descriptor, so with the process. */
+struct sfs_pin {
+	int fd;
+};
+
+static enum sfs_rc lock_object(int fd, const char *key, bool is_exclusive,
+                               struct sfs_err *err)
+{
+	int mode = (is_exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
+
+	while (flock(fd, mode) != 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno == EWOULDBLOCK)
+			return sfs_err_set(err, SFS_E_BUSY, "%s is in use",
+			                   key);
+		/* EBADF: NFS, which wants it open for writing */
+		if (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS ||
+		    errno == EBADF)
+			return sfs_err_set(err, SFS_E_UNSUPPORTED,
+			                   "%s: this file system has no locks",
+			                   key);
+		return sfs_err_sys(err, errno, "cannot lock %s", key);
+	}
+	return SFS_OK;
+}
+
+/* Whoever deleted or replaced the object locked, or needs, another file. */
+static enum sfs_rc pin_once(const struct sfs_local_store *l, const char *key,
+                            bool is_exclusive, int *fd_out, struct sfs_err *err)
+{
+	struct stat held;
+	struct stat named;
+	enum sfs_rc rc;
+	int fd = -1;
+
+	rc = sfs_local_file_open(l, key, fd_out, &held, err);
+	if (rc != SFS_OK)
+		return rc;
+	rc = lock_object(*fd_out, key, is_exclusive, err);
+	if (rc == SFS_OK)
+		rc = sfs_local_file_open(l, key, &fd, &named, err);
+	if (fd >= 0)
+		(void)close(fd);
+	if (rc == SFS_OK &&
+	    (held.st_dev != named.st_dev || held.st_ino != named.st_ino))
+		rc = sfs_err_set(err, SFS_E_TRANSIENT,
+		                 "%s keeps being replaced", key);
+	if (rc != SFS_OK)
+		(void)close(*fd_out);
+	return rc;
+}
+
+enum sfs_rc sfs_local_pin(struct sfs_store *s, const char *key,
+                          bool is_exclusive, struct sfs_pin **pin_out,
+                          struct sfs_err *err)
+{
+	enum sfs_rc rc = sfs_local_key_check(key, err);
+	struct sfs_pin *pin;
+	int fd = -1;
+	int i;
+
+	if (rc != SFS_OK)
+		return rc;
+	for (i = 0; i < PIN_TRIES; i++) {
+		rc = pin_once(sfs_local_of(s), key, is_exclusive, &fd, err);
+		if (rc != SFS_E_TRANSIENT)
+			break;
+	}
+	if (rc != SFS_OK)
+		return rc;
+	pin = sfs_malloc(sizeof(*pin));
+	if (pin == NULL) {
+		(void)close(fd);
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "%s: no memory", key);
+	}
+	pin->fd = fd;
+	*pin_out = pin;
+	return SFS_OK;
+}
+
+void sfs_local_unpin(struct sfs_store *s, struct sfs_pin *pin)
+{
+	(void)s;
+	if (pin == NULL)
+		return;
+	(void)close(pin->fd);
+	sfs_free(pin);
 }

@@ -2,9 +2,9 @@
 /*
  * Writing to the local store. Every object is made beside its place and
  * renamed into it; base/atomicfile keeps the order of the syncs. Directories
- * come and go with the objects: a put makes them, each one synced into its
- * parent before anything is put into it, and a delete removes those that it
- * emptied. The two race like this, and the put begins again at 1:
+ * come and go with the objects: a put makes them, and syncs those above its
+ * own before it commits, whoever made them; and a delete removes those that
+ * it emptied. The two race like this, and the put begins again at 1:
  *   1. put opens the directory
  *   2. delete finds it empty and removes it
  *   3. put creates its file: ENOENT
@@ -27,17 +27,6 @@ enum {
 	COPY_RANGE_BYTES = 64 << 20, /* between two looks at the deadline */
 };
 
-/* An object on its way in. */
-struct staged {
-	struct sfs_local_place at;
-	struct sfs_atomicfile file;
-};
-
-#define STAGED_INIT                               \
-	{                                         \
-		{ -1, NULL }, SFS_ATOMICFILE_INIT \
-	}
-
 /* Names the key in an error of base/, which does not know it. */
 static enum sfs_rc with_key(enum sfs_rc rc, const char *key,
                             struct sfs_err *err)
@@ -47,7 +36,7 @@ static enum sfs_rc with_key(enum sfs_rc rc, const char *key,
 	return rc;
 }
 
-static void staged_release(struct staged *g)
+void sfs_local_staged_release(struct sfs_local_staged *g)
 {
 	sfs_atomicfile_abort(&g->file);
 	if (g->at.dir_fd >= 0)
@@ -55,8 +44,8 @@ static void staged_release(struct staged *g)
 	g->at.dir_fd = -1;
 }
 
-static enum sfs_rc check_write(const char *key, const struct sfs_call *call,
-                               struct sfs_err *err)
+enum sfs_rc sfs_local_check_write(const char *key, const struct sfs_call *call,
+                                  struct sfs_err *err)
 {
 	enum sfs_rc rc = sfs_call_check(call, key, err);
 
@@ -77,22 +66,32 @@ static enum sfs_rc check_write(const char *key, const struct sfs_call *call,
 	return rc;
 }
 
-/* Makes the last segment of path in parent_fd, and syncs it in. */
-static enum sfs_rc make_dir(int parent_fd, const char *path,
-                            struct sfs_err *err)
+/*
+ * Makes the last segment of path in parent_fd. EEXIST is noted as a change,
+ * too: whoever made it may not have synced it yet.
+ */
+static enum sfs_rc make_dir(struct sfs_local_store *l, int parent_fd,
+                            const char *path, struct sfs_err *err)
 {
 	const char *slash = strrchr(path, '/');
+	size_t len = slash != NULL ? (size_t)(slash - path) : 0;
+	struct sfs_local_change *parent = NULL;
+	enum sfs_rc rc;
+	int sys_errno;
 
-	if (mkdirat(parent_fd, slash != NULL ? slash + 1 : path, 0777) != 0 &&
-	    errno != EEXIST)
-		return sfs_err_sys(err, errno, "cannot make directory %s",
+	rc = sfs_local_change_new(path, len, true, &parent, err);
+	if (rc != SFS_OK)
+		return rc;
+	sys_errno = sfs_local_pending_mkdir(
+		l, parent_fd, slash != NULL ? slash + 1 : path, parent);
+	if (sys_errno != 0)
+		return sfs_err_sys(err, sys_errno, "cannot make directory %s",
 		                   path);
-	/* EEXIST too: whoever made it may not have synced it yet */
-	return with_key(sfs_dir_sync(parent_fd, err), path, err);
+	return SFS_OK;
 }
 
 /* Replaces *fd by the directory at path, which it makes if it is missing. */
-static enum sfs_rc enter_dir(const struct sfs_local_store *l, const char *path,
+static enum sfs_rc enter_dir(struct sfs_local_store *l, const char *path,
                              int *fd, struct sfs_err *err)
 {
 	enum sfs_rc rc = SFS_OK;
@@ -100,7 +99,7 @@ static enum sfs_rc enter_dir(const struct sfs_local_store *l, const char *path,
 
 	below = sfs_local_open_beneath(l, path, O_RDONLY | O_DIRECTORY);
 	if (below == -ENOENT) {
-		rc = make_dir(*fd, path, err);
+		rc = make_dir(l, *fd, path, err);
 		if (rc != SFS_OK)
 			return rc;
 		below = sfs_local_open_beneath(l, path, O_RDONLY | O_DIRECTORY);
@@ -115,7 +114,7 @@ static enum sfs_rc enter_dir(const struct sfs_local_store *l, const char *path,
 	return SFS_OK;
 }
 
-static enum sfs_rc make_dirs(const struct sfs_local_store *l, const char *key,
+static enum sfs_rc make_dirs(struct sfs_local_store *l, const char *key,
                              struct sfs_err *err)
 {
 	char path[SFS_STORE_KEY_MAX + 1];
@@ -137,7 +136,7 @@ static enum sfs_rc make_dirs(const struct sfs_local_store *l, const char *key,
 }
 
 /* Opens the directory of a key for writing, made if it is missing. */
-static enum sfs_rc place_make(const struct sfs_local_store *l, const char *key,
+static enum sfs_rc place_make(struct sfs_local_store *l, const char *key,
                               struct sfs_local_place *at, struct sfs_err *err)
 {
 	enum sfs_rc rc;
@@ -157,10 +156,10 @@ static enum sfs_rc no_place(const char *key, struct sfs_err *err)
 	                   "%s: its directory keeps disappearing", key);
 }
 
-static enum sfs_rc staged_begin(const struct sfs_local_store *l,
-                                const char *key, struct staged *g,
-                                const struct sfs_call *call,
-                                struct sfs_err *err)
+enum sfs_rc sfs_local_staged_begin(struct sfs_local_store *l, const char *key,
+                                   struct sfs_local_staged *g,
+                                   const struct sfs_call *call,
+                                   struct sfs_err *err)
 {
 	for (int i = 0; i < PLACE_TRIES; i++) {
 		enum sfs_rc rc = sfs_call_check(call, key, err);
@@ -174,21 +173,96 @@ static enum sfs_rc staged_begin(const struct sfs_local_store *l,
 			              key, err);
 		if (rc != SFS_E_NOT_FOUND)
 			return rc;
-		staged_release(g);
+		sfs_local_staged_release(g);
 	}
 	return no_place(key, err);
 }
 
-static enum sfs_rc staged_commit(struct staged *g, const char *key,
+/* Durable, with its name. */
+static enum sfs_rc staged_commit(struct sfs_local_store *l,
+                                 struct sfs_local_staged *g, const char *key,
                                  const struct sfs_call *call,
                                  struct sfs_err *err)
 {
-	enum sfs_rc rc = sfs_call_check(call, key, err);
+	enum sfs_rc rc = sfs_local_pending_settle(l, key, call, err);
 
+	if (rc == SFS_OK)
+		rc = sfs_call_check(call, key, err);
 	if (rc != SFS_OK)
 		return rc;
 	rc = sfs_atomicfile_commit(&g->file, g->at.name, false, err);
+	if (rc == SFS_OK)
+		sfs_local_pending_drop(l, key);
 	return with_key(rc, key, err);
+}
+
+/* Syncs the file unless its descriptor can wait for the barrier. */
+static enum sfs_rc settle_data(struct sfs_local_store *l, int fd,
+                               const char *key, bool *is_kept,
+                               struct sfs_err *err)
+{
+	*is_kept = sfs_local_pending_reserve(l);
+	while (!*is_kept && fsync(fd) != 0)
+		if (errno != EINTR)
+			return sfs_err_sys(err, errno, "cannot sync %s", key);
+	return SFS_OK;
+}
+
+/* Renames it, and notes that; object and dir are taken on success. */
+static enum sfs_rc publish(struct sfs_local_store *l,
+                           struct sfs_local_staged *g,
+                           struct sfs_local_change *object,
+                           struct sfs_local_change *dir, bool is_kept,
+                           struct sfs_err *err)
+{
+	struct stat st;
+	enum sfs_rc rc;
+	int fd = -1;
+
+	if (fstat(g->file.fd, &st) != 0)
+		return sfs_err_sys(err, errno, "cannot stat");
+	rc = sfs_atomicfile_rename(&g->file, g->at.name, &fd, err);
+	if (rc != SFS_OK)
+		return rc;
+	if (!is_kept) {
+		(void)close(fd); /* nothing in it is unwritten */
+		fd = -1;
+	}
+	sfs_local_pending_note(l, object, dir, fd, st.st_dev);
+	return SFS_OK;
+}
+
+enum sfs_rc sfs_local_staged_publish(struct sfs_local_store *l,
+                                     struct sfs_local_staged *g,
+                                     const char *key, bool has_dirty,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err)
+{
+	const char *slash = strrchr(key, '/');
+	size_t dir_len = slash != NULL ? (size_t)(slash - key) : 0;
+	struct sfs_local_change *object = NULL;
+	struct sfs_local_change *dir = NULL;
+	bool is_kept = false;
+	enum sfs_rc rc;
+
+	rc = sfs_call_check(call, key, err);
+	if (rc != SFS_OK)
+		return rc;
+	rc = sfs_local_change_new(key, strlen(key), false, &object, err);
+	if (rc == SFS_OK)
+		rc = sfs_local_change_new(key, dir_len, true, &dir, err);
+	if (rc == SFS_OK && has_dirty)
+		rc = settle_data(l, g->file.fd, key, &is_kept, err);
+	if (rc == SFS_OK)
+		rc = with_key(publish(l, g, object, dir, is_kept, err), key,
+		              err);
+	if (rc == SFS_OK)
+		return SFS_OK;
+	if (is_kept)
+		sfs_local_pending_unreserve(l);
+	sfs_local_change_free(object);
+	sfs_local_change_free(dir);
+	return rc;
 }
 
 static enum sfs_rc write_all(struct sfs_atomicfile *f, const char *key,
@@ -214,19 +288,20 @@ enum sfs_rc sfs_local_put(struct sfs_store *s, const char *key,
                           const void *data, size_t len, struct sfs_tag *tag_out,
                           const struct sfs_call *call, struct sfs_err *err)
 {
-	struct staged g = STAGED_INIT;
-	enum sfs_rc rc = check_write(key, call, err);
+	struct sfs_local_staged g = SFS_LOCAL_STAGED_INIT;
+	struct sfs_local_store *l = sfs_local_of(s);
+	enum sfs_rc rc = sfs_local_check_write(key, call, err);
 
 	if (rc != SFS_OK)
 		return rc;
-	rc = staged_begin(sfs_local_of(s), key, &g, call, err);
+	rc = sfs_local_staged_begin(l, key, &g, call, err);
 	if (rc == SFS_OK)
 		rc = write_all(&g.file, key, data, len, call, err);
 	if (rc == SFS_OK)
-		rc = staged_commit(&g, key, call, err);
+		rc = staged_commit(l, &g, key, call, err);
 	if (rc == SFS_OK && tag_out != NULL)
 		sfs_tag_hash(tag_out, data, len);
-	staged_release(&g);
+	sfs_local_staged_release(&g);
 	return rc;
 }
 
@@ -321,21 +396,21 @@ static enum sfs_rc transfer_all(struct transfer *t, struct sfs_tag *tag_out,
 	return rc;
 }
 
-/* Stores what is behind fd as key. */
-static enum sfs_rc put_fd(const struct sfs_local_store *l, const char *key,
-                          int fd, struct sfs_tag *tag_out,
-                          const struct sfs_call *call, struct sfs_err *err)
+/* Stores what is behind fd as key, durably. */
+static enum sfs_rc put_fd(struct sfs_local_store *l, const char *key, int fd,
+                          struct sfs_tag *tag_out, const struct sfs_call *call,
+                          struct sfs_err *err)
 {
-	struct staged g = STAGED_INIT;
+	struct sfs_local_staged g = SFS_LOCAL_STAGED_INIT;
 	struct transfer t = { fd, &g.file, key, call, 0 };
 	enum sfs_rc rc;
 
-	rc = staged_begin(l, key, &g, call, err);
+	rc = sfs_local_staged_begin(l, key, &g, call, err);
 	if (rc == SFS_OK)
 		rc = transfer_all(&t, tag_out, err);
 	if (rc == SFS_OK)
-		rc = staged_commit(&g, key, call, err);
-	staged_release(&g);
+		rc = staged_commit(l, &g, key, call, err);
+	sfs_local_staged_release(&g);
 	return rc;
 }
 
@@ -343,7 +418,7 @@ enum sfs_rc sfs_local_put_file(struct sfs_store *s, const char *key, int fd,
                                struct sfs_tag *tag_out,
                                const struct sfs_call *call, struct sfs_err *err)
 {
-	enum sfs_rc rc = check_write(key, call, err);
+	enum sfs_rc rc = sfs_local_check_write(key, call, err);
 	struct stat st;
 
 	if (rc != SFS_OK)
@@ -358,8 +433,8 @@ enum sfs_rc sfs_local_put_file(struct sfs_store *s, const char *key, int fd,
 }
 
 /* UNSUPPORTED: they cannot be linked. NOT_FOUND: either directory is gone. */
-static enum sfs_rc link_once(const struct sfs_local_store *l, const char *from,
-                             const char *to, struct staged *g,
+static enum sfs_rc link_once(struct sfs_local_store *l, const char *from,
+                             const char *to, struct sfs_local_staged *g,
                              struct sfs_err *err)
 {
 	struct sfs_local_place at = { -1, NULL };
@@ -377,19 +452,18 @@ static enum sfs_rc link_once(const struct sfs_local_store *l, const char *from,
 }
 
 /* Objects are never written in place, so two keys can share one file. */
-static enum sfs_rc copy_by_link(const struct sfs_local_store *l,
-                                const char *from, const char *to,
-                                const struct sfs_call *call,
+static enum sfs_rc copy_by_link(struct sfs_local_store *l, const char *from,
+                                const char *to, const struct sfs_call *call,
                                 struct sfs_err *err)
 {
-	struct staged g = STAGED_INIT;
+	struct sfs_local_staged g = SFS_LOCAL_STAGED_INIT;
 	struct stat st;
 	enum sfs_rc rc = SFS_E_NOT_FOUND;
 
 	for (int i = 0; rc == SFS_E_NOT_FOUND && i < PLACE_TRIES; i++) {
 		int fd = -1;
 
-		staged_release(&g);
+		sfs_local_staged_release(&g);
 		rc = sfs_call_check(call, to, err);
 		if (rc == SFS_OK)
 			rc = sfs_local_file_open(l, from, &fd, &st, err);
@@ -401,9 +475,26 @@ static enum sfs_rc copy_by_link(const struct sfs_local_store *l,
 	if (rc == SFS_E_NOT_FOUND)
 		rc = no_place(to, err);
 	if (rc == SFS_OK)
-		rc = staged_commit(&g, to, call, err);
+		rc = sfs_local_staged_publish(l, &g, to, false, call, err);
 out:
-	staged_release(&g);
+	sfs_local_staged_release(&g);
+	return rc;
+}
+
+/* As put_fd(), durable after the barrier. */
+static enum sfs_rc copy_fd(struct sfs_local_store *l, const char *key, int fd,
+                           const struct sfs_call *call, struct sfs_err *err)
+{
+	struct sfs_local_staged g = SFS_LOCAL_STAGED_INIT;
+	struct transfer t = { fd, &g.file, key, call, 0 };
+	enum sfs_rc rc;
+
+	rc = sfs_local_staged_begin(l, key, &g, call, err);
+	if (rc == SFS_OK)
+		rc = transfer_all(&t, NULL, err);
+	if (rc == SFS_OK)
+		rc = sfs_local_staged_publish(l, &g, key, true, call, err);
+	sfs_local_staged_release(&g);
 	return rc;
 }
 
@@ -418,7 +509,7 @@ enum sfs_rc sfs_local_copy(struct sfs_store *s, const char *from,
 
 	rc = sfs_local_key_check(from, err);
 	if (rc == SFS_OK)
-		rc = check_write(to, call, err);
+		rc = sfs_local_check_write(to, call, err);
 	if (rc == SFS_OK)
 		rc = copy_by_link(l, from, to, call, err);
 	if (rc != SFS_E_UNSUPPORTED)
@@ -426,28 +517,32 @@ enum sfs_rc sfs_local_copy(struct sfs_store *s, const char *from,
 	rc = sfs_local_file_open(l, from, &fd, &st, err);
 	if (rc != SFS_OK)
 		return rc;
-	rc = put_fd(l, to, fd, NULL, call, err);
+	rc = copy_fd(l, to, fd, call, err);
 	(void)close(fd);
 	return rc;
 }
 
 /* Ends at the first directory that is not empty; the store itself stays. */
-static void remove_empty_parents(const struct sfs_local_store *l,
-                                 const char *key)
+void sfs_local_remove_empty_parents(const struct sfs_local_store *l,
+                                    const char *key)
 {
 	char path[SFS_STORE_KEY_MAX + 1];
 	struct sfs_local_place at;
 	struct sfs_err ignored;
+	bool is_gone = true;
+	enum sfs_rc rc;
 	char *slash;
-	int rc = 0;
 
 	(void)snprintf(path, sizeof(path), "%s", key);
-	while (rc == 0 && (slash = strrchr(path, '/')) != NULL) {
+	while (is_gone && (slash = strrchr(path, '/')) != NULL) {
 		*slash = '\0';
-		if (sfs_local_place_open(l, path, O_PATH, &at, &ignored) !=
-		    SFS_OK)
+		rc = sfs_local_place_open(l, path, O_PATH, &at, &ignored);
+		if (rc == SFS_E_NOT_FOUND)
+			continue;
+		if (rc != SFS_OK)
 			return;
-		rc = unlinkat(at.dir_fd, at.name, AT_REMOVEDIR);
+		is_gone = unlinkat(at.dir_fd, at.name, AT_REMOVEDIR) == 0 ||
+		          errno == ENOENT;
 		(void)close(at.dir_fd);
 	}
 }
@@ -479,6 +574,8 @@ enum sfs_rc sfs_local_delete(struct sfs_store *s, const char *key,
 		rc = sfs_err_sys(err, errno, "cannot delete %s", key);
 	(void)close(at.dir_fd);
 	if (rc == SFS_OK)
-		remove_empty_parents(l, key);
+		sfs_local_pending_drop(l, key);
+	if (rc == SFS_OK)
+		sfs_local_remove_empty_parents(l, key);
 	return rc;
 }

@@ -11,7 +11,6 @@
 #include "store/tag.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 
 enum sfs_rc sfs_cancel_init(struct sfs_cancel *c, struct sfs_err *err)
 {
+	atomic_init(&c->is_raised, false);
 	c->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->event_fd < 0)
 		return sfs_err_sys(err, errno, "cannot create an eventfd");
@@ -38,6 +38,7 @@ void sfs_cancel_raise(struct sfs_cancel *c)
 	int saved_errno = errno; /* this may run in a signal handler */
 	ssize_t ignored;
 
+	atomic_store(&c->is_raised, true);
 	/* it fails only where the counter is full, and so readable */
 	ignored = write(c->event_fd, &one, sizeof(one));
 	(void)ignored;
@@ -49,6 +50,7 @@ void sfs_cancel_clear(struct sfs_cancel *c)
 	uint64_t count;
 	ssize_t ignored;
 
+	atomic_store(&c->is_raised, false);
 	/* it fails only where nothing was raised */
 	ignored = read(c->event_fd, &count, sizeof(count));
 	(void)ignored;
@@ -56,9 +58,7 @@ void sfs_cancel_clear(struct sfs_cancel *c)
 
 bool sfs_cancel_is_raised(const struct sfs_cancel *c)
 {
-	struct pollfd p = { .fd = c->event_fd, .events = POLLIN };
-
-	return c->event_fd >= 0 && poll(&p, 1, 0) > 0;
+	return c->event_fd >= 0 && atomic_load(&c->is_raised);
 }
 
 enum sfs_rc sfs_call_check(const struct sfs_call *call, const char *what,

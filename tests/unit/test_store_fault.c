@@ -30,6 +30,28 @@ static bool go_on(void *arg, const struct sfs_list_entry *entry)
 	return true;
 }
 
+/* An upload and a pin, call by call. */
+static enum sfs_rc upload_and_pin(int *steps)
+{
+	struct sfs_upload *u = NULL;
+	struct sfs_pin *pin = NULL;
+	enum sfs_rc rc;
+
+	rc = store->ops->create(store, "e", 1, &u, NULL, &err);
+	if (rc == SFS_OK && ++*steps)
+		rc = u->ops->write(u, "1", 1, NULL, &err);
+	if (rc == SFS_OK && ++*steps)
+		rc = u->ops->commit(u, NULL, &err);
+	if (rc == SFS_OK && ++*steps)
+		rc = store->ops->pin(store, "e", false, &pin, &err);
+	if (u != NULL)
+		u->ops->close(u);
+	store->ops->unpin(store, pin);
+	if (rc == SFS_OK)
+		++*steps;
+	return rc;
+}
+
 /* Every operation once, in this order; stops at the first that fails. */
 static enum sfs_rc use_all(int *steps)
 {
@@ -59,11 +81,13 @@ static enum sfs_rc use_all(int *steps)
 	if (rc == SFS_OK && ++*steps)
 		rc = store->ops->watch(store, "a", &known, NULL, &err);
 	if (rc == SFS_OK && ++*steps)
-		rc = store->ops->barrier(store, NULL, &err);
+		rc = store->ops->barrier(store, "", NULL, &err);
 	if (rc == SFS_OK && ++*steps)
 		rc = store->ops->delete (store, "b", NULL, &err);
 	if (rc == SFS_OK)
 		++*steps;
+	if (rc == SFS_OK)
+		rc = upload_and_pin(steps);
 	(void)close(fd);
 	return rc;
 }
@@ -76,7 +100,7 @@ static void without_a_plan_it_is_the_store_inside(void)
 	wrap();
 	IS_INT(store->ops->start(store, &err), SFS_OK);
 	IS_INT(use_all(&steps), SFS_OK);
-	IS_INT(steps, 9);
+	IS_INT(steps, 13);
 	IS_INT(sfs_store_fault_count(store), 0);
 	IS_INT(sfs_store_fault_open_objects(store), 0);
 	IS_STR(store->url + strlen(store->url) - 6, "/store");
@@ -101,8 +125,8 @@ static void a_sweep_visits_every_call_and_nothing_leaks(void)
 		set(0, 0, false, SFS_OK);
 		IS_INT(store->ops->delete (store, "b", NULL, &err), SFS_OK);
 	} while (n < 100);
-	/* nine operations, of which get is an open and a read */
-	IS_INT(n, 11);
+	/* thirteen calls, of which get is an open and a read */
+	IS_INT(n, 15);
 }
 
 static void a_mask_chooses_what_is_counted(void)
@@ -122,6 +146,12 @@ static void a_mask_chooses_what_is_counted(void)
 	set(SFS_STORE_WATCH | SFS_STORE_DELETE, 2, false, SFS_E_AUTH);
 	IS_INT(use_all(&steps), SFS_E_AUTH);
 	IS_INT(steps, 8);
+	IS_INT(store->ops->delete (store, "b", NULL, &err), SFS_OK);
+	set(SFS_STORE_COMMIT, 1, false, SFS_E_NO_SPACE);
+	IS_INT(use_all(&steps), SFS_E_NO_SPACE);
+	IS_INT(steps, 11);
+	OK(!is_there("e"));
+	IS_INT(sfs_store_fault_open_objects(store), 0);
 }
 
 static void once_is_once_and_always_is_from_there_on(void)
@@ -170,14 +200,14 @@ static void a_delay_takes_its_time_but_heeds_the_call(void)
 	wrap();
 	IS_INT(sfs_cancel_init(&cancel, &err), SFS_OK);
 	sfs_store_fault_set(store, &slow);
-	IS_INT(store->ops->barrier(store, NULL, &err), SFS_OK);
+	IS_INT(store->ops->barrier(store, "", NULL, &err), SFS_OK);
 	OK(sfs_clock_ms() - begin >= 20);
 	sfs_store_fault_set(store, &stuck);
 	call.deadline_ms = sfs_clock_ms() + 20;
-	IS_INT(store->ops->barrier(store, &call, &err), SFS_E_TIMEOUT);
+	IS_INT(store->ops->barrier(store, "", &call, &err), SFS_E_TIMEOUT);
 	call.deadline_ms = 0;
 	sfs_cancel_raise(&cancel);
-	IS_INT(store->ops->barrier(store, &call, &err), SFS_E_CANCELED);
+	IS_INT(store->ops->barrier(store, "", &call, &err), SFS_E_CANCELED);
 	OK(sfs_clock_ms() - begin < 30000);
 	sfs_cancel_release(&cancel);
 }
@@ -187,8 +217,8 @@ static void *cancelled_barrier(void *arg)
 	struct sfs_err e;
 	const struct sfs_call *call = arg;
 
-	return store->ops->barrier(store, call, &e) == SFS_E_CANCELED ? NULL
-	                                                              : arg;
+	return store->ops->barrier(store, "", call, &e) == SFS_E_CANCELED ? NULL
+	                                                                  : arg;
 }
 
 static void a_delay_is_cancelled_from_another_thread(void)

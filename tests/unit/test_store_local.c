@@ -396,11 +396,11 @@ static void calls_heed_cancel_and_deadline(void)
 	IS_INT(store->ops->delete (store, "k", &late, &err), SFS_E_TIMEOUT);
 	IS_INT(store->ops->copy(store, "k", "l", &given_up, &err),
 	       SFS_E_CANCELED);
-	IS_INT(store->ops->barrier(store, &late, &err), SFS_E_TIMEOUT);
+	IS_INT(store->ops->barrier(store, "", &late, &err), SFS_E_TIMEOUT);
 	IS_STR(get_text("k"), "x");
 	sfs_cancel_clear(&cancel);
 	OK(!sfs_cancel_is_raised(&cancel));
-	IS_INT(store->ops->barrier(store, &given_up, &err), SFS_OK);
+	IS_INT(store->ops->barrier(store, "", &given_up, &err), SFS_OK);
 	sfs_cancel_release(&cancel);
 	sfs_cancel_release(&cancel);
 }
