@@ -29,7 +29,6 @@ struct sfs_shard_location {
 	const char *db_url;      /* as in the manifest; for messages */
 	const char *key_prefix;  /* of db_url in store, no final '/' */
 	struct sfs_store *store; /* borrowed, outlives reader/writer */
-	const char *local_dir;   /* scratch directory; NULL: none */
 	const char *options;     /* JSON object of settings, or NULL */
 };
 
@@ -121,7 +120,13 @@ struct sfs_shard_reader_ops {
 	void (*close)(struct sfs_shard_reader *r);
 };
 
-/* A writer belongs to one thread at a time. */
+/*
+ * Writes the pairs of one shard in key order. A writer belongs to one thread
+ * at a time. Every pair is announced first, all of them before the first is
+ * written, so that a format can lay itself out and be written front to back:
+ *
+ *	announce ... -> write_batch ... -> seal -> results -> close
+ */
 struct sfs_shard_writer {
 	const struct sfs_shard_writer_ops *ops;
 };
@@ -131,19 +136,36 @@ struct sfs_pair {
 	struct sfs_bytes value;
 };
 
+struct sfs_shard_results {
+	uint64_t db_bytes;  /* under db_url; 0 where not cheap to tell */
+	const char *digest; /* "sha256:HEX" or NULL; borrowed from w */
+};
+
 struct sfs_shard_writer_ops {
-	/* Of equal keys the last one wins, within and across batches. */
+	/* The next pair will be so large. TOO_BIG: the format has a limit. */
+	enum sfs_rc (*announce)(struct sfs_shard_writer *w, size_t key_len,
+	                        size_t value_len, struct sfs_err *err);
+
+	/*
+	 * Keys ascend strictly by bytes, within and across batches, and the
+	 * lengths are those that were announced; else INVALID.
+	 */
 	enum sfs_rc (*write_batch)(struct sfs_shard_writer *w,
 	                           const struct sfs_pair *pairs, size_t count,
+	                           const struct sfs_call *call,
 	                           struct sfs_err *err);
-	enum sfs_rc (*flush)(struct sfs_shard_writer *w, struct sfs_err *err);
+
 	/*
-	 * Finishes the shard and puts it under db_url, durable. Idempotent;
-	 * afterwards only db_bytes and close.
+	 * Finishes the shard and makes it visible under db_url; durable after
+	 * the store's barrier. Afterwards only results and close.
 	 */
-	enum sfs_rc (*seal)(struct sfs_shard_writer *w, struct sfs_err *err);
-	/* Bytes under db_url after seal; 0 where that is not cheap. */
-	uint64_t (*db_bytes)(struct sfs_shard_writer *w);
+	enum sfs_rc (*seal)(struct sfs_shard_writer *w,
+	                    const struct sfs_call *call, struct sfs_err *err);
+
+	/* After seal. */
+	void (*results)(struct sfs_shard_writer *w,
+	                struct sfs_shard_results *out);
+
 	/* Frees the writer; without seal nothing stays under db_url. */
 	void (*close)(struct sfs_shard_writer *w);
 };

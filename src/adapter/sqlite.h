@@ -6,8 +6,10 @@
 
 /*
  * Shards kept as one SQLite database, "shard.db" under db_url. The reader
- * walks its pages itself (format/btree.h); the writer is the sqlite3 library,
- * needs local_dir, and takes the options {"page_size": 512 ... 65536}.
+ * walks its pages itself (format/btree.h), the writer makes them itself
+ * (format/btree_writer.h). Options of the writer: {"page_size": 512 ... 65536,
+ * 4096 if absent, or "auto": the smallest from 4096 on whose pages hold most
+ * of the rows whole}. Others are ignored.
  */
 #define SFS_SQLITE_OBJECT "shard.db"
 

@@ -1,87 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The writer of SQLite shards: the sqlite3 library makes a database in
- * local_dir, which seal puts into the store as "shard.db". The local file is
- * scratch, so there is no journal and no fsync: after a crash it is garbage,
- * and the store makes the object durable.
+ * The writer of SQLite shards: format/btree_writer makes the pages from the
+ * sorted pairs, front to back, and they go straight into an upload of the
+ * store, and into the digest, block by block; there is no local file.
  *
- *   OPEN (a transaction is open) -> seal -> CLOSED (file whole) -> SEALED
- *
- * seal may be called again after a failed put; the file stays until the put
- * succeeded or the writer is closed.
+ *   MEASURING -> (first pair or seal: the page size is chosen, the upload
+ *   begun) -> WRITING -> seal -> SEALED; BROKEN after any failure
  */
 #include "adapter/sqlite.h"
 
 #include "base/alloc.h"
+#include "base/digest.h"
+#include "format/btree_writer.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { PAGE_SIZE_DEFAULT = 4096 };
+enum {
+	PAGE_SIZE_DEFAULT = 4096,
+	PAGE_SIZE_MIN = 512,
+	PAGE_SIZE_MAX = 65536,
+	CANDIDATES = 5, /* 4096 ... 65536 */
+
+	/*
+	 * Values up to this are counted by their size. A longer one fits no
+	 * page, however often it is there.
+	 */
+	COUNTED_MAX_BYTES = 16422,
+};
+
+#define DIGEST_SCHEME "sha256:"
+
+enum writer_state {
+	WRITER_INVALID = 0,
+	WRITER_MEASURING,
+	WRITER_WRITING,
+	WRITER_SEALED,
+	WRITER_BROKEN,
+};
 
 struct writer {
 	struct sfs_shard_writer base;
 	struct sfs_store *store; /* borrowed */
 	char *url;               /* for messages */
 	char *key;               /* of the object */
-	char *path;              /* of the local file; NULL: none */
-	sqlite3 *db;             /* NULL once CLOSED */
-	sqlite3_stmt *insert;
+	enum writer_state state;
+	struct sfs_btree_measure measures[CANDIDATES];
+	unsigned candidates;   /* 1: the page size is given */
+	uint64_t *value_sizes; /* how many values have that size; or NULL */
+	size_t longest_key;
+	struct sfs_btree_writer *pages;
+	struct sfs_upload *upload;
+	struct sfs_digest digest;
+	const struct sfs_call *call; /* of the call under way */
 	uint64_t db_bytes;
-	bool is_sealed;
-	bool is_broken; /* a write failed: without a journal the file is lost */
+	char digest_text[sizeof(DIGEST_SCHEME) + SFS_DIGEST_HEX_BYTES];
 };
-
-static enum sfs_rc rc_of_sqlite(int code)
-{
-	switch (code & 0xFF) {
-	case SQLITE_NOMEM:
-		return SFS_E_NO_MEMORY;
-	case SQLITE_FULL:
-		return SFS_E_NO_SPACE;
-	case SQLITE_TOOBIG:
-		return SFS_E_TOO_BIG;
-	case SQLITE_PERM:
-	case SQLITE_AUTH:
-	case SQLITE_READONLY:
-		return SFS_E_AUTH;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return SFS_E_BUSY;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return SFS_E_CORRUPT;
-	default:
-		return SFS_E_IO;
-	}
-}
-
-static enum sfs_rc sqlite_error(const struct writer *w, int code,
-                                struct sfs_err *err)
-{
-	return sfs_err_set(
-		err, rc_of_sqlite(code), "%s: writing shard: %s", w->url,
-		w->db != NULL ? sqlite3_errmsg(w->db) : sqlite3_errstr(code));
-}
 
 static enum sfs_rc no_memory(const char *url, struct sfs_err *err)
 {
 	return sfs_err_set(err, SFS_E_NO_MEMORY, "%s: no memory for a writer",
 	                   url);
-}
-
-static enum sfs_rc run_sql(struct writer *w, const char *sql,
-                           struct sfs_err *err)
-{
-	int code = sqlite3_exec(w->db, sql, NULL, NULL, NULL);
-
-	return code == SQLITE_OK ? SFS_OK : sqlite_error(w, code, err);
 }
 
 static enum sfs_rc bad_options(const char *url, const char *what,
@@ -91,227 +71,218 @@ static enum sfs_rc bad_options(const char *url, const char *what,
 	                   what);
 }
 
-/* Takes page_size, a power of two from 512 to 65536, out of the options. */
-static enum sfs_rc page_size_of(const struct sfs_shard_location *where,
-                                int *size_out, struct sfs_err *err)
+/* 0: it is none. */
+static uint32_t page_size_of(const cJSON *item)
 {
-	enum sfs_rc rc = SFS_OK;
-	const cJSON *item;
-	cJSON *json;
-	int size;
+	uint32_t size;
 
-	*size_out = PAGE_SIZE_DEFAULT;
-	if (where->options == NULL)
-		return SFS_OK;
-	json = cJSON_Parse(where->options);
-	item = cJSON_GetObjectItemCaseSensitive(json, "page_size");
-	if (!cJSON_IsObject(json)) {
-		rc = bad_options(where->db_url, "not a JSON object", err);
-	} else if (item != NULL) {
-		size = cJSON_IsNumber(item) && item->valuedouble >= 512 &&
-		                       item->valuedouble <= 65536
-		               ? item->valueint
-		               : 0;
-		if (size == 0 || (size & (size - 1)) != 0 ||
-		    item->valuedouble > size)
-			rc = bad_options(where->db_url,
-			                 "page_size is a power of two from "
-			                 "512 to 65536",
-			                 err);
-		*size_out = size;
-	}
+	if (!cJSON_IsNumber(item) || !(item->valuedouble >= PAGE_SIZE_MIN) ||
+	    !(item->valuedouble <= PAGE_SIZE_MAX))
+		return 0;
+	size = (uint32_t)item->valuedouble;
+	return (size & (size - 1)) == 0 && item->valuedouble <= size ? size : 0;
+}
+
+/* The page sizes to measure: the one that the options name, or all. */
+static enum sfs_rc measures_begin(struct writer *w, const char *options,
+                                  struct sfs_err *err)
+{
+	cJSON *json = options != NULL ? cJSON_Parse(options) : NULL;
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "page_size");
+	uint32_t size = PAGE_SIZE_DEFAULT;
+	enum sfs_rc rc = SFS_OK;
+	unsigned i;
+
+	w->candidates = 1;
+	if (options != NULL && !cJSON_IsObject(json))
+		rc = bad_options(w->url, "not a JSON object", err);
+	else if (cJSON_IsString(item) && strcmp(item->valuestring, "auto") == 0)
+		w->candidates = CANDIDATES;
+	else if (item != NULL)
+		size = page_size_of(item);
+	if (size == 0)
+		rc = bad_options(w->url,
+		                 "page_size is \"auto\" or a power of two from "
+		                 "512 to 65536",
+		                 err);
 	cJSON_Delete(json);
+	for (i = 0; i < w->candidates; i++)
+		sfs_btree_measure_init(&w->measures[i], size << i);
+	if (rc != SFS_OK || w->candidates == 1)
+		return rc;
+	w->value_sizes = sfs_calloc(COUNTED_MAX_BYTES + 1, sizeof(uint64_t));
+	return w->value_sizes != NULL ? SFS_OK : no_memory(w->url, err);
+}
+
+static enum sfs_rc with_url(const struct writer *w, enum sfs_rc rc,
+                            struct sfs_err *err)
+{
+	if (rc != SFS_OK && err != NULL)
+		(void)sfs_err_wrap(err, "%s", w->url);
 	return rc;
 }
 
-/* Creates the local file under a name of its own. */
-static enum sfs_rc scratch_begin(struct writer *w, const char *dir,
+static enum sfs_rc wrong_state(const struct writer *w, struct sfs_err *err)
+{
+	const char *what = "is being written already";
+
+	if (w->state == WRITER_SEALED)
+		what = "is sealed already";
+	else if (w->state == WRITER_BROKEN)
+		what = "cannot be written: an earlier call failed";
+	return sfs_err_set(err, SFS_E_INVALID, "%s: the shard %s", w->url,
+	                   what);
+}
+
+static enum sfs_rc writer_announce(struct sfs_shard_writer *base,
+                                   size_t key_len, size_t value_len,
+                                   struct sfs_err *err)
+{
+	struct writer *w = (struct writer *)base;
+	enum sfs_rc rc = SFS_OK;
+	unsigned i;
+
+	if (w->state != WRITER_MEASURING)
+		return wrong_state(w, err);
+	for (i = 0; rc == SFS_OK && i < w->candidates; i++)
+		rc = sfs_btree_measure_add(&w->measures[i], key_len, value_len,
+		                           err);
+	if (rc != SFS_OK)
+		return with_url(w, rc, err);
+	if (w->value_sizes != NULL && value_len <= COUNTED_MAX_BYTES)
+		w->value_sizes[value_len]++;
+	if (key_len > w->longest_key)
+		w->longest_key = key_len;
+	return SFS_OK;
+}
+
+/* The 95th percentile by nearest rank; beyond what is counted: that. */
+static size_t common_value_size(const struct writer *w)
+{
+	uint64_t rows = w->measures[0].rows;
+	uint64_t rank = rows - rows / 20; /* the least integer >= 0.95 rows */
+	uint64_t seen = 0;
+	size_t size;
+
+	for (size = 0; size <= COUNTED_MAX_BYTES; size++) {
+		seen += w->value_sizes[size];
+		if (seen >= rank)
+			break;
+	}
+	return size;
+}
+
+/* The smallest page on which most rows fit whole (man shardyfs-snapshot). */
+static const struct sfs_btree_measure *choose(const struct writer *w)
+{
+	size_t need;
+	unsigned i;
+
+	if (w->candidates == 1)
+		return &w->measures[0];
+	need = common_value_size(w) + w->longest_key + 12;
+	for (i = 0; i + 1 < w->candidates; i++)
+		if (need <= w->measures[i].max_local)
+			break;
+	return &w->measures[i];
+}
+
+static enum sfs_rc take_block(void *arg, const void *data, size_t len,
+                              struct sfs_err *err)
+{
+	struct writer *w = arg;
+	enum sfs_rc rc = sfs_digest_add(&w->digest, data, len, err);
+
+	if (rc == SFS_OK)
+		rc = w->upload->ops->write(w->upload, data, len, w->call, err);
+	return rc;
+}
+
+static enum sfs_rc writing_begin(struct writer *w, const struct sfs_call *call,
                                  struct sfs_err *err)
 {
-	size_t size = strlen(dir) + sizeof("/shard-XXXXXX");
-	char *path = sfs_malloc(size);
+	struct sfs_btree_shape shape;
 	enum sfs_rc rc;
-	int fd;
 
-	if (path == NULL)
-		return no_memory(w->url, err);
-	(void)snprintf(path, size, "%s/shard-XXXXXX", dir);
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0) {
-		rc = sfs_err_sys(err, errno, "%s: cannot create %s", w->url,
-		                 path);
-		sfs_free(path);
-		return rc;
-	}
-	(void)close(fd); /* an empty file: nothing to lose */
-	w->path = path;
-	return SFS_OK;
-}
-
-static enum sfs_rc database_begin(struct writer *w, int page_size,
-                                  struct sfs_err *err)
-{
-	char sql[256];
-	enum sfs_rc rc;
-	int code;
-
-	code = sqlite3_open_v2(w->path, &w->db,
-	                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-	                       NULL);
-	if (code != SQLITE_OK)
-		return sqlite_error(w, code, err);
-	(void)snprintf(sql, sizeof(sql),
-	               "PRAGMA page_size=%d; PRAGMA locking_mode=EXCLUSIVE; "
-	               "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; "
-	               "CREATE TABLE kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) "
-	               "WITHOUT ROWID; BEGIN",
-	               page_size);
-	rc = run_sql(w, sql, err);
+	rc = sfs_btree_measure_finish(choose(w), &shape, err);
 	if (rc != SFS_OK)
 		return rc;
-	code = sqlite3_prepare_v2(w->db,
-	                          "INSERT OR REPLACE INTO kv VALUES (?, ?)", -1,
-	                          &w->insert, NULL);
-	return code == SQLITE_OK ? SFS_OK : sqlite_error(w, code, err);
+	w->db_bytes = (uint64_t)shape.pages * shape.page_size;
+	rc = sfs_digest_begin(&w->digest, err);
+	if (rc == SFS_OK)
+		rc = w->store->ops->create(w->store, w->key, w->db_bytes,
+		                           &w->upload, call, err);
+	if (rc == SFS_OK)
+		rc = sfs_btree_writer_new(&shape, take_block, w, &w->pages,
+		                          err);
+	if (rc == SFS_OK)
+		w->state = WRITER_WRITING;
+	return rc;
 }
 
-/* A NULL pointer would bind NULL, not the empty blob. */
-static int bind_bytes(sqlite3_stmt *stmt, int column, struct sfs_bytes b)
+/* Begins a call that writes; whatever fails in it breaks the writer. */
+static enum sfs_rc call_begin(struct writer *w, const struct sfs_call *call,
+                              struct sfs_err *err)
 {
-	if (b.len == 0)
-		return sqlite3_bind_zeroblob(stmt, column, 0);
-	return sqlite3_bind_blob64(stmt, column, b.data, b.len, SQLITE_STATIC);
-}
+	enum sfs_rc rc;
 
-static enum sfs_rc insert_pair(struct writer *w, const struct sfs_pair *pair,
-                               struct sfs_err *err)
-{
-	int code = bind_bytes(w->insert, 1, pair->key);
-
-	if (code == SQLITE_OK)
-		code = bind_bytes(w->insert, 2, pair->value);
-	if (code == SQLITE_OK)
-		code = sqlite3_step(w->insert);
-	if (code == SQLITE_DONE)
-		code = sqlite3_reset(w->insert);
-	if (code == SQLITE_OK)
-		return SFS_OK;
-	(void)sqlite_error(w, code, err);
-	(void)sqlite3_reset(w->insert); /* repeats the step's error */
-	return rc_of_sqlite(code);
-}
-
-static enum sfs_rc check_open(const struct writer *w, struct sfs_err *err)
-{
-	if (w->db == NULL)
-		return sfs_err_set(err, SFS_E_INVALID,
-		                   "%s: the shard is sealed already", w->url);
-	if (w->is_broken)
-		return sfs_err_set(err, SFS_E_INVALID,
-		                   "%s: an earlier write of the shard failed",
-		                   w->url);
-	return SFS_OK;
+	if (w->state != WRITER_MEASURING && w->state != WRITER_WRITING)
+		return wrong_state(w, err);
+	rc = sfs_call_check(call, w->url, err);
+	w->call = call;
+	if (rc == SFS_OK && w->state == WRITER_MEASURING)
+		rc = with_url(w, writing_begin(w, call, err), err);
+	if (rc != SFS_OK)
+		w->state = WRITER_BROKEN;
+	return rc;
 }
 
 static enum sfs_rc writer_write_batch(struct sfs_shard_writer *base,
                                       const struct sfs_pair *pairs,
-                                      size_t count, struct sfs_err *err)
+                                      size_t count, const struct sfs_call *call,
+                                      struct sfs_err *err)
 {
 	struct writer *w = (struct writer *)base;
-	enum sfs_rc rc = check_open(w, err);
+	enum sfs_rc rc = call_begin(w, call, err);
 	size_t i;
 
-	for (i = 0; rc == SFS_OK && i < count; i++)
-		rc = insert_pair(w, &pairs[i], err);
 	if (rc != SFS_OK)
-		w->is_broken = true;
-	return rc;
-}
-
-static enum sfs_rc writer_flush(struct sfs_shard_writer *base,
-                                struct sfs_err *err)
-{
-	struct writer *w = (struct writer *)base;
-	enum sfs_rc rc = check_open(w, err);
-
-	if (rc == SFS_OK)
-		rc = run_sql(w, "COMMIT; BEGIN", err);
-	if (rc != SFS_OK)
-		w->is_broken = true;
-	return rc;
-}
-
-static enum sfs_rc database_finish(struct writer *w, struct sfs_err *err)
-{
-	enum sfs_rc rc = check_open(w, err);
-	int code;
-
-	if (rc == SFS_OK && !sqlite3_get_autocommit(w->db))
-		rc = run_sql(w, "COMMIT", err);
-	if (rc != SFS_OK) {
-		w->is_broken = true;
 		return rc;
-	}
-	sqlite3_finalize(w->insert); /* repeats the last step's error */
-	w->insert = NULL;
-	code = sqlite3_close(w->db);
-	if (code != SQLITE_OK)
-		return sqlite_error(w, code, err);
-	w->db = NULL;
-	return SFS_OK;
-}
-
-static enum sfs_rc upload(struct writer *w, struct sfs_err *err)
-{
-	struct stat st = { .st_size = 0 };
-	enum sfs_rc rc;
-	int fd;
-
-	fd = open(w->path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0)
-		rc = sfs_err_sys(err, errno, "%s: cannot open %s", w->url,
-		                 w->path);
-	else
-		rc = w->store->ops->put_file(w->store, w->key, fd, NULL, NULL,
-		                             err);
-	if (fd >= 0)
-		(void)close(fd); /* only read */
-	w->db_bytes = (uint64_t)st.st_size;
-	return rc;
-}
-
-static void scratch_remove(struct writer *w)
-{
-	if (w->path != NULL)
-		(void)unlink(w->path); /* what stays is scratch */
-	sfs_free(w->path);
-	w->path = NULL;
+	for (i = 0; rc == SFS_OK && i < count; i++)
+		rc = sfs_btree_writer_add(w->pages, &pairs[i], err);
+	if (rc != SFS_OK)
+		w->state = WRITER_BROKEN;
+	return with_url(w, rc, err);
 }
 
 static enum sfs_rc writer_seal(struct sfs_shard_writer *base,
-                               struct sfs_err *err)
+                               const struct sfs_call *call, struct sfs_err *err)
 {
 	struct writer *w = (struct writer *)base;
-	enum sfs_rc rc = SFS_OK;
+	enum sfs_rc rc = call_begin(w, call, err);
+	char hex[SFS_DIGEST_HEX_BYTES];
 
-	if (w->is_sealed)
-		return SFS_OK;
-	if (w->db != NULL)
-		rc = database_finish(w, err);
-	if (rc == SFS_OK)
-		rc = upload(w, err);
 	if (rc != SFS_OK)
 		return rc;
-	w->is_sealed = true;
-	scratch_remove(w);
-	return SFS_OK;
+	rc = sfs_btree_writer_finish(w->pages, err);
+	if (rc == SFS_OK)
+		rc = sfs_digest_finish(&w->digest, hex, err);
+	if (rc == SFS_OK)
+		rc = w->upload->ops->commit(w->upload, call, err);
+	w->state = rc == SFS_OK ? WRITER_SEALED : WRITER_BROKEN;
+	if (rc == SFS_OK)
+		(void)snprintf(w->digest_text, sizeof(w->digest_text), "%s%s",
+		               DIGEST_SCHEME, hex);
+	return with_url(w, rc, err);
 }
 
-static uint64_t writer_db_bytes(struct sfs_shard_writer *base)
+static void writer_results(struct sfs_shard_writer *base,
+                           struct sfs_shard_results *out)
 {
 	const struct writer *w = (const struct writer *)base;
 
-	return w->is_sealed ? w->db_bytes : 0;
+	out->db_bytes = w->state == WRITER_SEALED ? w->db_bytes : 0;
+	out->digest = w->state == WRITER_SEALED ? w->digest_text : NULL;
 }
 
 static void writer_close(struct sfs_shard_writer *base)
@@ -320,19 +291,21 @@ static void writer_close(struct sfs_shard_writer *base)
 
 	if (w == NULL)
 		return;
-	sqlite3_finalize(w->insert);
-	(void)sqlite3_close(w->db); /* scratch: nothing to lose */
-	scratch_remove(w);
+	sfs_btree_writer_free(w->pages);
+	if (w->upload != NULL)
+		w->upload->ops->close(w->upload);
+	sfs_digest_release(&w->digest);
+	sfs_free(w->value_sizes);
 	sfs_free(w->key);
 	sfs_free(w->url);
 	sfs_free(w);
 }
 
 static const struct sfs_shard_writer_ops writer_ops = {
+	.announce = writer_announce,
 	.write_batch = writer_write_batch,
-	.flush = writer_flush,
 	.seal = writer_seal,
-	.db_bytes = writer_db_bytes,
+	.results = writer_results,
 	.close = writer_close,
 };
 
@@ -355,28 +328,18 @@ enum sfs_rc sfs_sqlite_writer_open(const struct sfs_shard_location *where,
                                    struct sfs_shard_writer **out,
                                    struct sfs_err *err)
 {
-	struct writer *w;
-	int page_size;
+	struct writer *w = sfs_calloc(1, sizeof(*w));
 	enum sfs_rc rc;
 
 	*out = NULL;
-	if (where->local_dir == NULL)
-		return sfs_err_set(err, SFS_E_INVALID,
-		                   "%s: writing needs a local directory",
-		                   where->db_url);
-	rc = page_size_of(where, &page_size, err);
-	if (rc != SFS_OK)
-		return rc;
-	w = sfs_calloc(1, sizeof(*w));
 	if (w == NULL)
 		return no_memory(where->db_url, err);
 	w->base.ops = &writer_ops;
 	w->store = where->store;
+	w->state = WRITER_MEASURING;
 	rc = names_begin(w, where, err);
 	if (rc == SFS_OK)
-		rc = scratch_begin(w, where->local_dir, err);
-	if (rc == SFS_OK)
-		rc = database_begin(w, page_size, err);
+		rc = measures_begin(w, where->options, err);
 	if (rc != SFS_OK) {
 		writer_close(&w->base);
 		return rc;

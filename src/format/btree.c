@@ -16,22 +16,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Offsets in the database header (sqlite.org/fileformat2.html, 1.3). */
-enum {
-	HEADER_BYTES = 100,
-	HEADER_MAGIC_BYTES = 16,
-	HEADER_PAGE_SIZE = 16,
-	HEADER_READ_VERSION = 19,
-	HEADER_RESERVED = 20,
-	HEADER_FRACTIONS = 21,
-	HEADER_CHANGE_COUNTER = 24,
-	HEADER_PAGE_COUNT = 28,
-	HEADER_SCHEMA_FORMAT = 44,
-	HEADER_ENCODING = 56,
-	HEADER_VALID_FOR = 92,
-};
-
-static const uint8_t magic[HEADER_MAGIC_BYTES] = "SQLite format 3";
+static const uint8_t magic[SFS_BTREE_MAGIC_BYTES] = SFS_BTREE_MAGIC;
 
 static enum sfs_rc refuse(const struct sfs_btree_op *op, enum sfs_rc rc,
                           const char *what)
@@ -40,51 +25,53 @@ static enum sfs_rc refuse(const struct sfs_btree_op *op, enum sfs_rc rc,
 }
 
 static enum sfs_rc header_read(const struct sfs_btree_op *op,
-                               uint8_t head[HEADER_BYTES])
+                               uint8_t head[SFS_BTREE_HEADER_BYTES])
 {
 	struct sfs_object *o = op->t->object;
 	size_t got = 0;
 	enum sfs_rc rc;
 
-	rc = o->ops->read(o, 0, head, HEADER_BYTES, &got, op->call, op->err);
+	rc = o->ops->read(o, 0, head, SFS_BTREE_HEADER_BYTES, &got, op->call,
+	                  op->err);
 	if (rc != SFS_OK)
 		return rc;
 	if (got < sizeof(magic) || memcmp(head, magic, sizeof(magic)) != 0)
 		return refuse(op, SFS_E_CORRUPT, "not an SQLite database");
-	if (got < HEADER_BYTES)
+	if (got < SFS_BTREE_HEADER_BYTES)
 		return refuse(op, SFS_E_CORRUPT, "truncated in its header");
 	return SFS_OK;
 }
 
 static enum sfs_rc header_check(const struct sfs_btree_op *op,
-                                const uint8_t head[HEADER_BYTES])
+                                const uint8_t head[SFS_BTREE_HEADER_BYTES])
 {
 	static const uint8_t fractions[3] = { 64, 32, 32 };
 	struct sfs_btree *t = op->t;
-	uint32_t size = sfs_btree_be16(head + HEADER_PAGE_SIZE);
+	uint32_t size = sfs_btree_be16(head + SFS_BTREE_AT_PAGE_SIZE);
 	uint32_t format;
 
 	size = size == 1 ? SFS_BTREE_PAGE_MAX_BYTES : size;
 	if (size < SFS_BTREE_PAGE_MIN_BYTES || (size & (size - 1)) != 0)
 		return refuse(op, SFS_E_CORRUPT, "its page size is impossible");
 	t->page_size = size;
-	t->usable = size - head[HEADER_RESERVED];
+	t->usable = size - head[SFS_BTREE_AT_RESERVED];
 	if (t->usable < SFS_BTREE_USABLE_MIN_BYTES)
 		return refuse(op, SFS_E_CORRUPT, "it reserves too many bytes");
-	if (head[HEADER_READ_VERSION] == 2)
+	if (head[SFS_BTREE_AT_READ_VERSION] == 2)
 		return refuse(op, SFS_E_UNSUPPORTED, "in WAL mode");
-	if (head[HEADER_READ_VERSION] != 1)
+	if (head[SFS_BTREE_AT_READ_VERSION] != 1)
 		return refuse(op, SFS_E_UNSUPPORTED,
 		              "written for a newer SQLite");
-	if (memcmp(head + HEADER_FRACTIONS, fractions, sizeof(fractions)) != 0)
+	if (memcmp(head + SFS_BTREE_AT_FRACTIONS, fractions,
+	           sizeof(fractions)) != 0)
 		return refuse(op, SFS_E_CORRUPT,
 		              "its payload fractions are impossible");
-	format = sfs_btree_be32(head + HEADER_SCHEMA_FORMAT);
+	format = sfs_btree_be32(head + SFS_BTREE_AT_SCHEMA_FORMAT);
 	if (format == 0)
 		return refuse(op, SFS_E_CORRUPT, "has no table kv");
 	if (format > 4)
 		return refuse(op, SFS_E_UNSUPPORTED, "its schema format");
-	if (sfs_btree_be32(head + HEADER_ENCODING) != 1)
+	if (sfs_btree_be32(head + SFS_BTREE_AT_ENCODING) != 1)
 		return refuse(op, SFS_E_UNSUPPORTED,
 		              "its text encoding is not UTF-8");
 	return SFS_OK;
@@ -92,14 +79,14 @@ static enum sfs_rc header_check(const struct sfs_btree_op *op,
 
 /* The count in the header holds if the last writer knew of it. */
 static enum sfs_rc size_check(const struct sfs_btree_op *op,
-                              const uint8_t head[HEADER_BYTES])
+                              const uint8_t head[SFS_BTREE_HEADER_BYTES])
 {
 	struct sfs_btree *t = op->t;
 	uint64_t size = t->object->info.size;
-	uint64_t count = sfs_btree_be32(head + HEADER_PAGE_COUNT);
+	uint64_t count = sfs_btree_be32(head + SFS_BTREE_AT_PAGE_COUNT);
 
-	if (count == 0 || memcmp(head + HEADER_CHANGE_COUNTER,
-	                         head + HEADER_VALID_FOR, 4) != 0) {
+	if (count == 0 || memcmp(head + SFS_BTREE_AT_CHANGE_COUNTER,
+	                         head + SFS_BTREE_AT_VALID_FOR, 4) != 0) {
 		count = size / t->page_size;
 		if (count == 0 || size % t->page_size != 0)
 			return sfs_err_set(op->err, SFS_E_CORRUPT,
@@ -116,8 +103,7 @@ static enum sfs_rc size_check(const struct sfs_btree_op *op,
 		return sfs_err_set(op->err, SFS_E_CORRUPT,
 		                   "%s: %" PRIu64 " bytes behind its last page",
 		                   t->name, size - count * t->page_size);
-	if (count >= 1ULL << (SFS_LOCATOR_BITS - t->cell_bits) ||
-	    count >= UINT32_MAX)
+	if (count > sfs_btree_max_pages(t->page_size))
 		return refuse(op, SFS_E_UNSUPPORTED, "has too many pages");
 	t->page_count = (uint32_t)count;
 	return SFS_OK;
@@ -125,13 +111,9 @@ static enum sfs_rc size_check(const struct sfs_btree_op *op,
 
 static void derive_limits(struct sfs_btree *t)
 {
-	uint32_t cells = (t->page_size - 8) / SFS_BTREE_CELL_MIN_BYTES;
-
-	t->max_local = (t->usable - 12) * 64 / 255 - 23;
-	t->min_local = (t->usable - 12) * 32 / 255 - 23;
-	t->cell_bits = 0;
-	while (cells >> t->cell_bits > 0)
-		t->cell_bits++;
+	t->max_local = sfs_btree_max_local(t->usable);
+	t->min_local = sfs_btree_min_local(t->usable);
+	t->cell_bits = sfs_btree_cell_bits(t->page_size);
 }
 
 static enum sfs_rc root_load(const struct sfs_btree_op *op)
@@ -193,7 +175,7 @@ static enum sfs_rc edge_row_check(const struct sfs_btree_op *op, bool is_last)
 
 static enum sfs_rc walker_load(const struct sfs_btree_op *op)
 {
-	uint8_t head[HEADER_BYTES];
+	uint8_t head[SFS_BTREE_HEADER_BYTES];
 	enum sfs_rc rc;
 
 	rc = header_read(op, head);

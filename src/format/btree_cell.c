@@ -43,17 +43,6 @@ static inline const uint8_t *take_varint(const uint8_t *p, const uint8_t *end,
 	return len > 0 ? p + len : NULL;
 }
 
-uint32_t sfs_btree_local_len(uint32_t usable, uint32_t payload,
-                             uint32_t max_local, uint32_t min_local)
-{
-	uint32_t len;
-
-	if (payload <= max_local)
-		return payload;
-	len = min_local + (payload - min_local) % (usable - 4);
-	return len <= max_local ? len : min_local;
-}
-
 static enum sfs_rc bad_cell(const struct sfs_btree_op *op,
                             const struct sfs_btree_cell *cell, const char *what)
 {

@@ -3,6 +3,7 @@
 #define SFS_FORMAT_BTREE_INTERNAL_H
 
 #include "format/btree.h"
+#include "format/btree_layout.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,10 +17,7 @@
 
 enum {
 	SFS_BTREE_DEPTH_MAX = 20, /* SQLite's BTCURSOR_MAX_DEPTH */
-	SFS_BTREE_PAGE_MIN_BYTES = 512,
-	SFS_BTREE_PAGE_MAX_BYTES = 65536,
 	SFS_BTREE_USABLE_MIN_BYTES = 480,
-	SFS_BTREE_CELL_MIN_BYTES = 6, /* four and its pointer */
 	SFS_BTREE_PAYLOAD_MAX_BYTES = INT32_MAX,
 
 	/* Interior pages kept beside the root: per walker, and of all. */
@@ -37,13 +35,6 @@ enum {
 	SFS_BTREE_CHAIN_SKIP_PAGE_BYTES = 8192, /* larger: pointers only */
 
 	SFS_BTREE_SCHEMA_ROW_MAX_BYTES = 1 << 20,
-};
-
-enum sfs_btree_page_type {
-	SFS_BTREE_PAGE_INTERIOR_INDEX = 2,
-	SFS_BTREE_PAGE_INTERIOR_TABLE = 5,
-	SFS_BTREE_PAGE_LEAF_INDEX = 10,
-	SFS_BTREE_PAGE_LEAF_TABLE = 13,
 };
 
 struct sfs_btree_cached {
@@ -140,17 +131,6 @@ struct sfs_btree_path {
 	struct sfs_btree_frame frames[SFS_BTREE_DEPTH_MAX];
 };
 
-static inline uint32_t sfs_btree_be16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-static inline uint32_t sfs_btree_be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	       (uint32_t)p[2] << 8 | p[3];
-}
-
 /* btree_page.c */
 
 /* CORRUPT, "NAME: page NO: ..." */
@@ -195,9 +175,6 @@ enum sfs_rc sfs_btree_page_child(const struct sfs_btree_op *op,
 /* Bytes a varint takes at p, 0 if it runs over end. */
 unsigned sfs_btree_varint(const uint8_t *p, const uint8_t *end,
                           uint64_t *value_out);
-/* How much of a payload stays on its page. */
-uint32_t sfs_btree_local_len(uint32_t usable, uint32_t payload,
-                             uint32_t max_local, uint32_t min_local);
 enum sfs_rc sfs_btree_cell_parse(const struct sfs_btree_op *op,
                                  const struct sfs_btree_page *page,
                                  uint32_t index,

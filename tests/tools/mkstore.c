@@ -32,6 +32,7 @@ enum { BATCH = 4096 };
 
 struct pair {
 	uint32_t shard;
+	size_t index; /* in the input */
 	struct sfs_pair pair;
 };
 
@@ -77,10 +78,11 @@ static void add(struct job *j, const struct sfs_router *router,
 	}
 	memcpy(copy, key.data, key.len);
 	memcpy(copy + key.len, value.data, value.len);
-	j->pairs[j->count++] =
-		(struct pair){ sfs_router_route(router, key),
-		               { { copy, key.len },
-		                 { copy + key.len, value.len } } };
+	j->pairs[j->count] = (struct pair){ sfs_router_route(router, key),
+		                            j->count,
+		                            { { copy, key.len },
+		                              { copy + key.len, value.len } } };
+	j->count++;
 }
 
 static void generate(struct job *j, const struct sfs_router *router)
@@ -132,21 +134,66 @@ static void read_lines(struct job *j, const struct sfs_router *router)
 	sfs_free(buf);
 }
 
-static int by_shard(const void *a, const void *b)
+static int key_order(const struct pair *x, const struct pair *y)
 {
-	const struct pair *x = a;
-	const struct pair *y = b;
-	size_t len;
-	int order;
+	struct sfs_bytes a = x->pair.key;
+	struct sfs_bytes b = y->pair.key;
+	int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
 
 	if (x->shard != y->shard)
 		return x->shard < y->shard ? -1 : 1;
-	len = x->pair.key.len < y->pair.key.len ? x->pair.key.len
-	                                        : y->pair.key.len;
-	order = memcmp(x->pair.key.data, y->pair.key.data, len);
-	if (order != 0)
-		return order;
-	return x->pair.key.len < y->pair.key.len ? -1 : 1;
+	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int by_shard_and_key(const void *a, const void *b)
+{
+	const struct pair *x = a;
+	const struct pair *y = b;
+	int order = key_order(x, y);
+
+	return order != 0 ? order
+	                  : (x->index > y->index) - (x->index < y->index);
+}
+
+/* Sorts the pairs; of equal keys only the last one stays. */
+static void sort_pairs(struct job *j)
+{
+	size_t kept = 0;
+
+	if (j->count > 0)
+		qsort(j->pairs, j->count, sizeof(*j->pairs), by_shard_and_key);
+	for (size_t i = 0; i < j->count; i++) {
+		if (i + 1 < j->count &&
+		    key_order(&j->pairs[i], &j->pairs[i + 1]) == 0)
+			sfs_free((void *)(uintptr_t)j->pairs[i].pair.key.data);
+		else
+			j->pairs[kept++] = j->pairs[i];
+	}
+	j->count = kept;
+}
+
+static void write_pairs(const struct job *j, struct sfs_shard_writer *w,
+                        size_t from, size_t to)
+{
+	struct sfs_pair batch[BATCH];
+	struct sfs_err err;
+	size_t n = 0;
+
+	for (size_t i = from; i < to; i++)
+		if (w->ops->announce(w, j->pairs[i].pair.key.len,
+		                     j->pairs[i].pair.value.len,
+		                     &err) != SFS_OK)
+			die("announce", &err);
+	for (size_t i = from; i < to; i++) {
+		batch[n++] = j->pairs[i].pair;
+		if (n < BATCH && i + 1 < to)
+			continue;
+		if (w->ops->write_batch(w, batch, n, NULL, &err) != SFS_OK)
+			die("write", &err);
+		n = 0;
+	}
+	if (w->ops->seal(w, NULL, &err) != SFS_OK)
+		die("seal", &err);
 }
 
 /* Writes pairs [from, to) as one shard. */
@@ -155,15 +202,13 @@ static void write_shard(struct job *j, struct sfs_manifest *m, size_t from,
 {
 	uint32_t db_id = j->pairs[from].shard;
 	struct sfs_manifest_shard *row = &m->shards[db_id];
-	struct sfs_shard_location where = { .store = j->store,
-		                            .local_dir = j->dir };
+	struct sfs_shard_location where = { .store = j->store };
+	struct sfs_shard_results results;
 	struct sfs_shard_writer *w;
-	struct sfs_pair batch[BATCH];
 	char key[SFS_STORE_KEY_MAX];
 	char options[64];
 	struct sfs_err err;
 	char *url = NULL;
-	size_t n = 0;
 
 	if (sfs_attempt_key(m->shard_prefix, m->run_id, m->db_path_template,
 	                    db_id, 0, key, sizeof(key), &err) != SFS_OK)
@@ -177,18 +222,10 @@ static void write_shard(struct job *j, struct sfs_manifest *m, size_t from,
 	where.options = options;
 	if (sfs_adapter_sqlite.open_writer(&where, &w, &err) != SFS_OK)
 		die("writer", &err);
-	for (size_t i = from; i < to; i++) {
-		batch[n++] = j->pairs[i].pair;
-		if (n < BATCH && i + 1 < to)
-			continue;
-		if (w->ops->write_batch(w, batch, n, &err) != SFS_OK)
-			die("write", &err);
-		n = 0;
-	}
-	if (w->ops->seal(w, &err) != SFS_OK)
-		die("seal", &err);
+	write_pairs(j, w, from, to);
+	w->ops->results(w, &results);
 	row->db_url = url; /* freed after publishing */
-	row->db_bytes = w->ops->db_bytes(w);
+	row->db_bytes = results.db_bytes;
 	row->row_count = to - from;
 	row->checkpoint_id = "00000000000000000000000000000000";
 	row->writer_info = "{}";
@@ -197,16 +234,18 @@ static void write_shard(struct job *j, struct sfs_manifest *m, size_t from,
 
 static void write_shards(struct job *j, struct sfs_manifest *m)
 {
+	struct sfs_err err;
 	size_t from = 0;
 
-	if (j->count > 0)
-		qsort(j->pairs, j->count, sizeof(*j->pairs), by_shard);
+	sort_pairs(j);
 	for (size_t i = 1; i <= j->count; i++) {
 		if (i < j->count && j->pairs[i].shard == j->pairs[from].shard)
 			continue;
 		write_shard(j, m, from, i);
 		from = i;
 	}
+	if (j->store->ops->barrier(j->store, "", NULL, &err) != SFS_OK)
+		die("barrier", &err);
 }
 
 static void publish(struct job *j, const struct sfs_manifest *m)

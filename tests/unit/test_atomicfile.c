@@ -311,6 +311,29 @@ static void only_regular_files_are_linked(void)
 	IS_INT(remove_files(), 2);
 }
 
+static void a_rename_is_visible_and_leaves_the_syncs_to_the_caller(void)
+{
+	struct sfs_atomicfile f = SFS_ATOMICFILE_INIT;
+	struct sfs_err err;
+	struct stat st;
+	int fd = -1;
+
+	IS_INT(sfs_atomicfile_begin(&f, work_fd, &err), SFS_OK);
+	IS_INT(sfs_atomicfile_write(&f, "new", 3, &err), SFS_OK);
+	memset(order, 0, sizeof(order));
+	IS_INT(sfs_atomicfile_rename(&f, "name", &fd, &err), SFS_OK);
+	IS_STR(order, "r");
+	IS_INT(f.fd, -1);
+	OK(fstat(fd, &st) == 0 && st.st_size == 3);
+	IS_INT(count_temporaries(), 0);
+	(void)close(fd);
+	IS_INT(mkdirat(work_fd, "dir", 0755), 0);
+	IS_INT(sfs_atomicfile_begin(&f, work_fd, &err), SFS_OK);
+	IS_INT(sfs_atomicfile_rename(&f, "dir", &fd, &err), SFS_E_IS_DIR);
+	IS_INT(f.fd, -1);
+	IS_INT(remove_files(), 2); /* so no temporary one */
+}
+
 int main(void)
 {
 	make_work();
@@ -326,6 +349,7 @@ int main(void)
 	RUN(a_directory_that_denies_writing_is_told);
 	RUN(a_link_replaces_and_shares_the_file);
 	RUN(only_regular_files_are_linked);
+	RUN(a_rename_is_visible_and_leaves_the_syncs_to_the_caller);
 	(void)close(work_fd);
 	if (rmdir(work) != 0)
 		printf("# %s is left behind\n", work);

@@ -6,7 +6,7 @@
 
 static uint64_t add(struct sfs_frozen *f, const char *text)
 {
-	struct sfs_frozen_info info = { strlen(text), 42, -1 };
+	struct sfs_frozen_info info = { strlen(text), 42, -1, false };
 	uint64_t number = 0;
 
 	OK(sfs_frozen_add(f, sfs_strdup(text), &info, &number));
@@ -89,7 +89,7 @@ static void a_forgotten_file_is_gone_and_its_number_with_it(void)
 static void without_memory_there_is_no_file(void)
 {
 	struct sfs_frozen *f = sfs_frozen_new();
-	struct sfs_frozen_info info = { 1, 1, 0 };
+	struct sfs_frozen_info info = { 1, 1, 0, false };
 	char *text = sfs_strdup("x");
 	uint64_t number;
 

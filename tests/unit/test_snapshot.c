@@ -252,7 +252,8 @@ static void references_keep_a_snapshot_and_its_shards_open(void)
 	sfs_snapshot_unref(s);
 	IS_INT(sfs_snapshot_get(s, key, &db_id, &found, &info, NULL, &err),
 	       SFS_OK);
-	IS_INT(sfs_store_fault_open_objects(w.store), 1);
+	/* the shard, and the pin of the manifest */
+	IS_INT(sfs_store_fault_open_objects(w.store), 2);
 	sfs_snapshot_unref(s);
 	sfs_snapshot_unref(NULL);
 	IS_INT(sfs_store_fault_open_objects(w.store), 0);

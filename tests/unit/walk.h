@@ -89,7 +89,7 @@ static inline bool walk_take(void *arg, const char *name,
 static inline bool walk_list(struct walk *k, const char *path, uint64_t node,
                              struct walk_list *l)
 {
-	struct sfs_readdir r = { node, 0, false, walk_take, l };
+	struct sfs_readdir r = { node, 0, false, walk_take, l, NULL };
 	struct sfs_err err;
 	int faults = 0;
 	enum sfs_rc rc;

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Staging and publishing as operations on nodes, without a mount. */
+#include "build/area.h"
+#include "fs/staged.h"
+#include "fs/staging.h"
+#include "unit/tree.h"
+
+#include <linux/fs.h>
+
+static struct sfs_area *area;
+static char area_dir[320];
+static uint64_t staging;
+static uint64_t publish;
+
+static void begin_area(const char *golden_name)
+{
+	struct sfs_area_config c = { 0 };
+
+	world_begin(&w, golden_name);
+	w.fs_config.listing = true;
+	w.tracker_config.may_be_empty = true;
+	IS_INT(world_open(&w), SFS_OK);
+	world_close(&w);
+	(void)snprintf(area_dir, sizeof(area_dir), "%s/area", w.dir);
+	IS_INT(world_open_source(&w), SFS_OK);
+	c.dir = area_dir;
+	c.store = w.store;
+	c.catalog = w.source.catalog;
+	c.run_prefix = "runs";
+	c.build_memory = 32 << 20;
+	c.threads = 1;
+	c.value_max = 1 << 20;
+	c.lock_ms = 1000;
+	c.num_dbs = 2;
+	c.key_encoding = SFS_KEY_U64BE;
+	IS_INT(sfs_area_open(&c, &area, &w.err), SFS_OK);
+	w.tracker_config.source = w.source;
+	w.tracker_config.switched = world_switched;
+	w.tracker_config.arg = &w;
+	IS_INT(sfs_tracker_open(&w.tracker_config, &w.tracker, &w.err), SFS_OK);
+	IS_INT(sfs_tracker_start(w.tracker, &w.err), SFS_OK);
+	w.fs_config.source = w.source;
+	w.fs_config.tracker = w.tracker;
+	w.fs_config.area = area;
+	w.fs_config.area_dir = area_dir;
+	IS_INT(sfs_fs_new(&w.fs_config, &w.fs, &w.err), SFS_OK);
+	staging = world_resolve(&w, "staging");
+	publish = world_resolve(&w, "publish");
+	OK(staging != 0 && publish != 0);
+}
+
+static void end_area(void)
+{
+	sfs_tracker_stop(w.tracker);
+	sfs_fs_free(w.fs);
+	w.fs = NULL;
+	sfs_area_close(area);
+	area = NULL;
+	world_close_end(&w);
+}
+
+static uint64_t make_build(const char *name)
+{
+	struct sfs_entry entry;
+
+	IS_INT(sfs_fs_mkdir(w.fs, staging, name, &entry, NULL, &w.err), SFS_OK);
+	IS_INT(entry.entry_ttl, SFS_TTL_NONE);
+	return entry.node;
+}
+
+/* A new file of that text; a reference to its node, and its handle. */
+static uint64_t make_open(uint64_t dir, const char *name, const char *text,
+                          struct sfs_handle **file)
+{
+	struct sfs_creation wish = { dir, name, O_RDWR, 0644 };
+	struct sfs_writing writing = { 0, false, text, strlen(text) };
+	struct sfs_open_info info = { 0 };
+	struct sfs_entry entry;
+
+	IS_INT(sfs_fs_create(w.fs, &wish, &entry, &info, &w.err), SFS_OK);
+	IS_INT(sfs_fs_file_write(w.fs, info.file, &writing, NULL, &w.err),
+	       SFS_OK);
+	*file = info.file;
+	return entry.node;
+}
+
+static uint64_t make_file(uint64_t dir, const char *name, const char *text)
+{
+	struct sfs_handle *file;
+	uint64_t node = make_open(dir, name, text, &file);
+
+	sfs_fs_release(w.fs, file);
+	return node;
+}
+
+static const char *read_handle(struct sfs_handle *file)
+{
+	static char text[256];
+	size_t got = 0;
+
+	IS_INT(sfs_fs_file_read(w.fs, file, 0, text, sizeof(text) - 1, &got,
+	                        NULL, &w.err),
+	       SFS_OK);
+	text[got] = '\0';
+	return text;
+}
+
+static const char *read_node(uint64_t node)
+{
+	struct sfs_open_info info = { 0 };
+	const char *text;
+
+	if (sfs_fs_open(w.fs, node, O_RDONLY, &info, NULL, &w.err) != SFS_OK)
+		return sfs_rc_name(w.err.rc);
+	text = read_handle(info.file);
+	sfs_fs_release(w.fs, info.file);
+	return text;
+}
+
+static enum sfs_rc rename_to(uint64_t parent, const char *name,
+                             uint64_t new_parent, const char *new_name,
+                             unsigned flags)
+{
+	struct sfs_renaming wish = { parent, name, new_parent, new_name,
+		                     flags };
+
+	return sfs_fs_rename(w.fs, &wish, NULL, &w.err);
+}
+
+static void nodes_follow_their_names(void)
+{
+	struct sfs_handle *file;
+	uint64_t build;
+	uint64_t keys;
+	uint64_t one;
+	uint64_t two;
+
+	begin_area("");
+	build = make_build("a");
+	keys = world_lookup(&w, build, "keys");
+	one = make_open(keys, "1", "one", &file);
+	two = make_file(keys, "2", "two");
+	OK(one != two);
+	IS_INT(rename_to(keys, "1", keys, "3", 0), SFS_OK);
+	IS_INT(world_lookup(&w, keys, "3"), one);
+	IS_INT(world_lookup(&w, keys, "1"), 0);
+	IS_INT(rename_to(keys, "3", keys, "2", RENAME_EXCHANGE), SFS_OK);
+	IS_INT(world_lookup(&w, keys, "2"), one);
+	IS_INT(world_lookup(&w, keys, "3"), two);
+	IS_INT(rename_to(keys, "3", keys, "2", RENAME_NOREPLACE), SFS_E_EXISTS);
+	IS_INT(rename_to(keys, "3", keys, "2", 0), SFS_OK);
+	IS_INT(world_lookup(&w, keys, "2"), two);
+	IS_STR(read_handle(file), "one");
+	IS_INT(attr_of(one).size, 3);
+	OK(attr_of(one).is_unlinked);
+	sfs_fs_release(w.fs, file);
+	end_area();
+}
+
+static void a_number_is_never_used_again(void)
+{
+	uint64_t build;
+	uint64_t keys;
+	uint64_t old;
+	uint64_t new;
+
+	begin_area("");
+	build = make_build("a");
+	keys = world_lookup(&w, build, "keys");
+	old = make_file(keys, "1", "x");
+	sfs_fs_forget(w.fs, old, 1);
+	new = world_lookup(&w, keys, "1");
+	OK(new != 0 && new != old);
+	IS_INT(sfs_fs_unlink(w.fs, keys, "1", NULL, &w.err), SFS_OK);
+	OK(make_file(keys, "1", "y") != new);
+	end_area();
+}
+
+static void publishing_leaves_a_receipt_and_dead_nodes(void)
+{
+	struct sfs_creation wish = { 0, "2", O_RDWR, 0644 };
+	struct sfs_open_info info;
+	struct sfs_entry entry;
+	uint64_t build;
+	uint64_t keys;
+	uint64_t link;
+	char target[512];
+
+	begin_area("");
+	build = make_build("a");
+	keys = world_lookup(&w, build, "keys");
+	(void)make_file(keys, "1", "one");
+	IS_INT(rename_to(staging, "a", publish, "r", RENAME_NOREPLACE), SFS_OK);
+	IS_STR(world_text(&w, "keys/1"), "one");
+	link = world_lookup(&w, publish, "r");
+	IS_INT(sfs_fs_readlink(w.fs, link, target, sizeof(target), &w.err),
+	       SFS_OK);
+	HAS_STR(target, "../snapshots/");
+	IS_INT(world_lookup(&w, staging, "a"), 0);
+	wish.parent = keys;
+	IS_INT(sfs_fs_create(w.fs, &wish, &entry, &info, &w.err), SFS_E_STALE);
+	(void)make_build("b");
+	IS_INT(rename_to(staging, "b", publish, "r", 0), SFS_E_EXISTS);
+	IS_INT(sfs_fs_unlink(w.fs, publish, "r", NULL, &w.err), SFS_OK);
+	IS_INT(world_lookup(&w, publish, "r"), 0);
+	end_area();
+}
+
+static void a_base_is_shown_until_it_is_staged_over(void)
+{
+	struct sfs_open_info info = { 0 };
+	struct sfs_setattr wish = { .has_size = true, .size = 1 };
+	struct sfs_entry entry;
+	struct sfs_attr attr;
+	enum sfs_ttl ttl;
+	uint64_t build;
+	uint64_t keys;
+	uint64_t one;
+
+	begin_area("");
+	keys = world_lookup(&w, make_build("a"), "keys");
+	(void)make_file(keys, "1", "one");
+	(void)make_file(keys, "2", "two");
+	IS_INT(rename_to(staging, "a", publish, "a", 0), SFS_OK);
+	build = make_build("b");
+	keys = world_lookup(&w, build, "keys");
+	IS_INT(world_lookup(&w, keys, "1"), 0);
+	IS_INT(sfs_fs_symlink(w.fs, "../../current", build, "base", &entry,
+	                      NULL, &w.err),
+	       SFS_OK);
+	IS_INT(sfs_fs_lookup(w.fs, keys, "1", &entry, NULL, &w.err), SFS_OK);
+	one = entry.node;
+	IS_INT(entry.attr_ttl, SFS_TTL_NONE);
+	IS_INT(sfs_fs_open(w.fs, one, O_RDONLY, &info, NULL, &w.err), SFS_OK);
+	OK(!info.keep_cache);
+	IS_STR(read_handle(info.file), "one");
+	IS_INT(sfs_fs_setattr(w.fs, one, &wish, &attr, &ttl, NULL, &w.err),
+	       SFS_OK);
+	IS_INT(attr.size, 1);
+	IS_STR(read_handle(info.file), "o");
+	sfs_fs_release(w.fs, info.file);
+	IS_INT(sfs_fs_unlink(w.fs, keys, "1", NULL, &w.err), SFS_OK);
+	IS_INT(world_lookup(&w, keys, "1"), 0);
+	IS_INT(rename_to(keys, "2", keys, "20", 0), SFS_OK);
+	IS_INT(world_lookup(&w, keys, "2"), 0);
+	IS_STR(read_node(world_lookup(&w, keys, "20")), "two");
+	IS_INT(rename_to(staging, "b", publish, "b", 0), SFS_OK);
+	IS_STR(world_text(&w, "keys/20"), "two");
+	IS_STR(world_text(&w, "keys/1"), "not_found");
+	end_area();
+}
+
+static void what_is_refused_says_why(void)
+{
+	struct sfs_entry entry;
+	uint64_t build;
+	uint64_t keys;
+
+	begin_area("");
+	build = make_build("a");
+	keys = world_lookup(&w, build, "keys");
+	IS_INT(sfs_fs_mkdir(w.fs, publish, "x", &entry, NULL, &w.err),
+	       SFS_E_FORBIDDEN);
+	HAS_STR(w.err.msg, "mv staging/NAME publish/");
+	IS_INT(sfs_fs_mkdir(w.fs, keys, "x", &entry, NULL, &w.err),
+	       SFS_E_FORBIDDEN);
+	HAS_STR(w.err.msg, "%2F");
+	IS_INT(rename_to(keys, "1", publish, "x", 0), SFS_E_FORBIDDEN);
+	IS_INT(rename_to(staging, "a", publish, "x", RENAME_EXCHANGE),
+	       SFS_E_FORBIDDEN);
+	IS_INT(rename_to(staging, "a", staging, "b", 0), SFS_E_FORBIDDEN);
+	IS_INT(sfs_fs_symlink(w.fs, "/etc", build, "base", &entry, NULL,
+	                      &w.err),
+	       SFS_E_FORBIDDEN);
+	IS_INT(sfs_fs_symlink(w.fs, "../../..", build, "base", &entry, NULL,
+	                      &w.err),
+	       SFS_E_FORBIDDEN);
+	IS_INT(sfs_fs_mkdir(w.fs, SFS_FS_ROOT, "x", &entry, NULL, &w.err),
+	       SFS_E_READ_ONLY);
+	(void)make_file(keys, "1", "x");
+	IS_INT(sfs_fs_rmdir(w.fs, staging, "a", &w.err), SFS_E_INVALID);
+	IS_INT(sfs_fs_unlink(w.fs, keys, "1", NULL, &w.err), SFS_OK);
+	IS_INT(sfs_fs_rmdir(w.fs, build, "keys", &w.err), SFS_OK);
+	IS_INT(sfs_fs_mkdir(w.fs, build, "keys", &entry, NULL, &w.err), SFS_OK);
+	end_area();
+}
+
+static bool note_name(void *arg, const char *name,
+                      const struct sfs_entry *entry, uint64_t next_cookie)
+{
+	char *names = arg;
+	size_t len = strlen(names);
+
+	(void)next_cookie;
+	OK(entry->attr.ino != 0 || name[0] == '.');
+	if (name[0] != '.')
+		(void)snprintf(names + len, 256 - len, "%s ", name);
+	return true;
+}
+
+static void a_listing_stays_as_it_began(void)
+{
+	char names[256] = "";
+	struct sfs_readdir r = { .fill = note_name, .arg = names };
+	uint64_t keys;
+
+	begin_area("");
+	keys = world_lookup(&w, make_build("a"), "keys");
+	(void)make_file(keys, "1", "x");
+	(void)make_file(keys, "2", "x");
+	r.node = keys;
+	r.children = sfs_children_new();
+	IS_INT(sfs_fs_readdir(w.fs, &r, NULL, &w.err), SFS_OK);
+	IS_STR(names, "1 2 ");
+	IS_INT(sfs_fs_unlink(w.fs, keys, "1", NULL, &w.err), SFS_OK);
+	names[0] = '\0';
+	r.cookie = 3;
+	IS_INT(sfs_fs_readdir(w.fs, &r, NULL, &w.err), SFS_OK);
+	IS_STR(names, "2 ");
+	names[0] = '\0';
+	r.cookie = 0;
+	IS_INT(sfs_fs_readdir(w.fs, &r, NULL, &w.err), SFS_OK);
+	IS_STR(names, "2 ");
+	sfs_children_free(r.children);
+	end_area();
+}
+
+static void renaming_a_link_over_current_rolls_back(void)
+{
+	struct sfs_entry entry;
+	char target[600];
+	char first[SFS_SNAPSHOT_ID_BYTES];
+	uint64_t keys;
+
+	begin_area("");
+	keys = world_lookup(&w, make_build("a"), "keys");
+	(void)make_file(keys, "1", "first");
+	IS_INT(rename_to(staging, "a", publish, "a", 0), SFS_OK);
+	(void)snprintf(first, sizeof(first), "%s", id_text(0));
+	keys = world_lookup(&w, make_build("b"), "keys");
+	(void)make_file(keys, "1", "second");
+	IS_INT(rename_to(staging, "b", publish, "b", 0), SFS_OK);
+	IS_STR(world_text(&w, "keys/1"), "second");
+	(void)snprintf(target, sizeof(target), "snapshots/%s", first);
+	IS_INT(sfs_fs_symlink(w.fs, target, SFS_FS_ROOT, "tmp", &entry, NULL,
+	                      &w.err),
+	       SFS_OK);
+	IS_INT(rename_to(SFS_FS_ROOT, "tmp", SFS_FS_ROOT, "keys", 0),
+	       SFS_E_READ_ONLY);
+	IS_INT(rename_to(SFS_FS_ROOT, "tmp", SFS_FS_ROOT, "current", 0),
+	       SFS_OK);
+	IS_STR(world_text(&w, "keys/1"), "first");
+	IS_INT(world_lookup(&w, SFS_FS_ROOT, "tmp"), 0);
+	end_area();
+}
+
+static void the_table_grows_and_shrinks(void)
+{
+	struct sfs_staged_table *t;
+	struct sfs_staged_key key = { SFS_STAGED_FILE, SFS_BUILD_KEYS, NULL };
+	struct sfs_build *build;
+	struct sfs_site *site;
+	char name[32];
+
+	begin_area("");
+	(void)make_build("a");
+	build = sfs_area_find(area, "a");
+	t = sfs_staged_table_new();
+	site = sfs_site_enter(t, build);
+	key.name = name;
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(name, sizeof(name), "%d", i);
+		OK(sfs_staged_enter(t, site, &key) != NULL);
+	}
+	IS_INT(sfs_staged_count(t), 5000);
+	for (uint64_t i = 1; i <= 5000; i++)
+		sfs_staged_forget(t, i, 1);
+	IS_INT(sfs_staged_count(t), 0);
+	OK(sfs_staged_at(t, 1) == NULL);
+	sfs_site_leave(t, site);
+	sfs_staged_table_free(t);
+	sfs_build_unref(build);
+	end_area();
+}
+
+int main(void)
+{
+	RUN(nodes_follow_their_names);
+	RUN(a_number_is_never_used_again);
+	RUN(publishing_leaves_a_receipt_and_dead_nodes);
+	RUN(a_base_is_shown_until_it_is_staged_over);
+	RUN(what_is_refused_says_why);
+	RUN(a_listing_stays_as_it_began);
+	RUN(renaming_a_link_over_current_rolls_back);
+	RUN(the_table_grows_and_shrinks);
+	return tap_done();
+}
