@@ -26,6 +26,10 @@ struct sfs_pointer {
 /* Return false to end the listing early. */
 typedef bool sfs_history_fn(void *arg, const struct sfs_snapshot_id *id);
 
+/* The same; names in byte order. */
+typedef bool sfs_tag_fn(void *arg, const char *name,
+                        const struct sfs_snapshot_id *id);
+
 struct sfs_catalog {
 	const struct sfs_catalog_ops *ops;
 };
@@ -58,6 +62,64 @@ struct sfs_catalog_ops {
 	enum sfs_rc (*history)(struct sfs_catalog *c, sfs_history_fn *fn,
 	                       void *arg, const struct sfs_call *call,
 	                       struct sfs_err *err);
+
+	/*
+	 * Stores a manifest (format/manifest.h) under its ID; durable. EXISTS:
+	 * there is one, and it was left alone.
+	 */
+	enum sfs_rc (*put_manifest)(struct sfs_catalog *c,
+	                            const struct sfs_snapshot_id *id,
+	                            const void *data, size_t len,
+	                            const struct sfs_call *call,
+	                            struct sfs_err *err);
+	enum sfs_rc (*delete_manifest)(struct sfs_catalog *c,
+	                               const struct sfs_snapshot_id *id,
+	                               const struct sfs_call *call,
+	                               struct sfs_err *err);
+
+	/*
+	 * Compare-and-swap of the pointer: publishes *next if the pointer
+	 * still has the version *expected (empty: nothing is published).
+	 * CONFLICT: it has not, nothing changed. BUSY: another publisher held
+	 * the lock until the deadline. Any other failure leaves open whether
+	 * it happened: read the pointer. tag_out may be NULL.
+	 */
+	enum sfs_rc (*swap)(struct sfs_catalog *c,
+	                    const struct sfs_current *next,
+	                    const struct sfs_tag *expected,
+	                    struct sfs_tag *tag_out,
+	                    const struct sfs_call *call, struct sfs_err *err);
+
+	/*
+	 * Tags: names of published snapshots, which protect them from gc.
+	 * put_tag: EXISTS, with what the tag names now; INVALID: no name for
+	 * a tag; NOT_FOUND: there is no such manifest; BUSY: gc is deleting
+	 * it. get_tag, delete_tag: NOT_FOUND. list_tags: CORRUPT, if one tag
+	 * is damaged.
+	 */
+	enum sfs_rc (*put_tag)(struct sfs_catalog *c, const char *name,
+	                       const struct sfs_snapshot_id *id,
+	                       const struct sfs_call *call,
+	                       struct sfs_err *err);
+	enum sfs_rc (*get_tag)(struct sfs_catalog *c, const char *name,
+	                       struct sfs_snapshot_id *id_out,
+	                       const struct sfs_call *call,
+	                       struct sfs_err *err);
+	enum sfs_rc (*delete_tag)(struct sfs_catalog *c, const char *name,
+	                          const struct sfs_call *call,
+	                          struct sfs_err *err);
+	enum sfs_rc (*list_tags)(struct sfs_catalog *c, sfs_tag_fn *fn,
+	                         void *arg, const struct sfs_call *call,
+	                         struct sfs_err *err);
+
+	/*
+	 * Adds one event to the log, "log/<ts>_<event>.json": a JSON object
+	 * with who, host, pid, when, event and the members of details_json (a
+	 * JSON object text).
+	 */
+	enum sfs_rc (*log)(struct sfs_catalog *c, const char *event,
+	                   const char *details_json,
+	                   const struct sfs_call *call, struct sfs_err *err);
 
 	/* Blocks until the pointer's tag differs; see sfs_store_ops.watch. */
 	enum sfs_rc (*watch)(struct sfs_catalog *c, struct sfs_tag *known,

@@ -133,31 +133,12 @@ static bool is_of_run(const struct suspects *s, size_t i, const char *run_id)
 	return i < s->history->count && strcmp(s->runs[i].run_id, run_id) == 0;
 }
 
-/* "<runs>/<ts>_run_id=<run>_<uuidhex>/" -> <run> */
-static bool record_run_id(const char *key, char run_id[SFS_RUN_ID_BYTES])
-{
-	const char *begin = strstr(key, "_run_id=");
-	const char *end;
-	size_t len;
-
-	if (begin == NULL)
-		return false;
-	begin += strlen("_run_id=");
-	end = strrchr(begin, '_');
-	if (end == NULL || end - begin >= SFS_RUN_ID_BYTES)
-		return false;
-	len = (size_t)(end - begin);
-	memcpy(run_id, begin, len);
-	run_id[len] = '\0';
-	return true;
-}
-
 static bool note_record(void *arg, const struct sfs_list_entry *entry)
 {
 	char run_id[SFS_RUN_ID_BYTES];
 	struct suspects *s = arg;
 
-	if (!entry->is_prefix || !record_run_id(entry->key, run_id))
+	if (!entry->is_prefix || !sfs_run_record_run_id(entry->key, run_id))
 		return true;
 	for (size_t i = lower_bound(s, run_id); is_of_run(s, i, run_id); i++) {
 		sfs_free(s->runs[i].record_key);
@@ -181,7 +162,8 @@ static enum sfs_rc read_record(struct suspects *s, struct run *run,
 	enum sfs_rc rc;
 	int n;
 
-	n = snprintf(key, sizeof(key), "%srun.yaml", run->record_key);
+	n = snprintf(key, sizeof(key), "%s" SFS_RUN_RECORD_NAME,
+	             run->record_key);
 	if (n < 0 || (size_t)n >= sizeof(key))
 		return SFS_OK;
 	rc = sfs_store_get(s->store, key, SFS_RUN_RECORD_MAX_BYTES, &data, &len,
@@ -221,9 +203,8 @@ static enum sfs_rc find_suspects(struct suspects *s, const char *run_prefix,
 	return rc;
 }
 
-/* custom.shardyfs.parent; "" if there is none. */
-static enum sfs_rc parent_of(const struct sfs_manifest *m,
-                             char out[SFS_RUN_ID_BYTES], struct sfs_err *err)
+enum sfs_rc sfs_history_parent(const struct sfs_manifest *m,
+                               char out[SFS_RUN_ID_BYTES], struct sfs_err *err)
 {
 	struct sfs_json_reader r;
 	struct sfs_json_token t;
@@ -306,7 +287,7 @@ static enum sfs_rc clear_ancestors(struct suspects *s,
 			return SFS_OK;
 		if (rc != SFS_OK)
 			return rc;
-		rc = parent_of(m, run_id, err);
+		rc = sfs_history_parent(m, run_id, err);
 		sfs_manifest_free(m);
 		if (rc != SFS_OK)
 			return rc;

@@ -2,6 +2,7 @@
 #ifndef SFS_CATALOG_HISTORY_H
 #define SFS_CATALOG_HISTORY_H
 
+#include "format/manifest.h"
 #include "format/names.h"
 #include "shardyfs/catalog.h"
 #include "shardyfs/err.h"
@@ -33,5 +34,10 @@ enum sfs_rc sfs_history_drop_unpublished(struct sfs_history *h,
                                          const char *run_prefix,
                                          const struct sfs_call *call,
                                          struct sfs_err *err) SFS_NODISCARD;
+
+/* custom.shardyfs.parent: the run that was current before; "" if none. */
+enum sfs_rc sfs_history_parent(const struct sfs_manifest *m,
+                               char out[SFS_RUN_ID_BYTES],
+                               struct sfs_err *err) SFS_NODISCARD;
 
 #endif

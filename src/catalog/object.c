@@ -7,7 +7,10 @@
 #include "catalog/object.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "catalog/history.h"
+#include "catalog/journal.h"
+#include "catalog/tags.h"
 #include "format/current.h"
 #include "format/manifest.h"
 #include "format/names.h"
@@ -103,6 +106,92 @@ static enum sfs_rc object_history(struct sfs_catalog *c, sfs_history_fn *fn,
 	return rc;
 }
 
+static enum sfs_rc object_put_manifest(struct sfs_catalog *c,
+                                       const struct sfs_snapshot_id *id,
+                                       const void *data, size_t len,
+                                       const struct sfs_call *call,
+                                       struct sfs_err *err)
+{
+	struct sfs_store *store = self_of(c)->store;
+	char key[SFS_MANIFEST_KEY_BYTES];
+	enum sfs_rc rc;
+
+	sfs_snapshot_id_manifest_key(id, key);
+	rc = store->ops->put_if(store, key, data, len, NULL, NULL, call, err);
+	if (rc == SFS_E_CONFLICT)
+		return sfs_err_set(err, SFS_E_EXISTS, "%s exists already", key);
+	return rc;
+}
+
+static enum sfs_rc object_delete_manifest(struct sfs_catalog *c,
+                                          const struct sfs_snapshot_id *id,
+                                          const struct sfs_call *call,
+                                          struct sfs_err *err)
+{
+	struct sfs_store *store = self_of(c)->store;
+	char key[SFS_MANIFEST_KEY_BYTES];
+
+	sfs_snapshot_id_manifest_key(id, key);
+	return store->ops->delete (store, key, call, err);
+}
+
+static enum sfs_rc object_swap(struct sfs_catalog *c,
+                               const struct sfs_current *next,
+                               const struct sfs_tag *expected,
+                               struct sfs_tag *tag_out,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	struct sfs_buf text = SFS_BUF_INIT(SFS_CURRENT_MAX_BYTES);
+	struct sfs_store *store = self_of(c)->store;
+	enum sfs_rc rc;
+
+	sfs_current_print(next, &text);
+	rc = sfs_buf_finish(&text, SFS_CURRENT_KEY, err);
+	if (rc == SFS_OK)
+		rc = store->ops->put_if(store, SFS_CURRENT_KEY, text.data,
+		                        text.len, expected, tag_out, call, err);
+	sfs_buf_release(&text);
+	return rc;
+}
+
+static enum sfs_rc object_put_tag(struct sfs_catalog *c, const char *name,
+                                  const struct sfs_snapshot_id *id,
+                                  const struct sfs_call *call,
+                                  struct sfs_err *err)
+{
+	return sfs_tags_put(self_of(c)->store, name, id, call, err);
+}
+
+static enum sfs_rc object_get_tag(struct sfs_catalog *c, const char *name,
+                                  struct sfs_snapshot_id *id_out,
+                                  const struct sfs_call *call,
+                                  struct sfs_err *err)
+{
+	return sfs_tags_get(self_of(c)->store, name, id_out, call, err);
+}
+
+static enum sfs_rc object_delete_tag(struct sfs_catalog *c, const char *name,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err)
+{
+	return sfs_tags_delete(self_of(c)->store, name, call, err);
+}
+
+static enum sfs_rc object_list_tags(struct sfs_catalog *c, sfs_tag_fn *fn,
+                                    void *arg, const struct sfs_call *call,
+                                    struct sfs_err *err)
+{
+	return sfs_tags_list(self_of(c)->store, fn, arg, call, err);
+}
+
+static enum sfs_rc object_log(struct sfs_catalog *c, const char *event,
+                              const char *details_json,
+                              const struct sfs_call *call, struct sfs_err *err)
+{
+	return sfs_journal_add(self_of(c)->store, event, details_json, call,
+	                       err);
+}
+
 static enum sfs_rc object_watch(struct sfs_catalog *c, struct sfs_tag *known,
                                 const struct sfs_call *call,
                                 struct sfs_err *err)
@@ -122,6 +211,14 @@ static const struct sfs_catalog_ops object_ops = {
 	.current = object_current,
 	.load = object_load,
 	.history = object_history,
+	.put_manifest = object_put_manifest,
+	.delete_manifest = object_delete_manifest,
+	.swap = object_swap,
+	.put_tag = object_put_tag,
+	.get_tag = object_get_tag,
+	.delete_tag = object_delete_tag,
+	.list_tags = object_list_tags,
+	.log = object_log,
 	.watch = object_watch,
 	.close = object_close,
 };
