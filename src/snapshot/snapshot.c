@@ -7,15 +7,20 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/clock.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
+
+enum { PIN_WAIT_MS = 2000, PIN_DELAY_MS = 5 };
 
 struct sfs_snapshot {
 	atomic_uint refs;
 	struct sfs_snapshot_source source; /* immutable, as all below */
 	struct sfs_snapshot_id id;
 	char text_id[SFS_SNAPSHOT_ID_BYTES];
+	struct sfs_pin *pin; /* of the manifest's object; NULL: none */
 	struct sfs_manifest *manifest;
 	struct sfs_router router;
 	struct sfs_arena *strings;    /* key prefixes */
@@ -101,6 +106,38 @@ static enum sfs_rc place_shards(struct sfs_snapshot *s, struct sfs_err *err)
 	return rc;
 }
 
+/*
+ * Keeps the manifest from being collected as garbage. Not to succeed is no
+ * error: a store that may only be read, and NFS without locks, are readable
+ * all the same, and gc's grace period, tags and the last N protect their
+ * readers. gc holds a manifest alone only for as long as it takes to delete
+ * it, or to see that it could: that is waited for.
+ */
+static enum sfs_rc hold_manifest(struct sfs_snapshot *s,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err)
+{
+	struct sfs_store *store = s->source.store;
+	int64_t end = sfs_clock_ms() + PIN_WAIT_MS;
+	char key[SFS_MANIFEST_KEY_BYTES];
+	enum sfs_rc rc;
+
+	if (store->ops->pin == NULL)
+		return SFS_OK;
+	sfs_snapshot_id_manifest_key(&s->id, key);
+	for (;;) {
+		rc = store->ops->pin(store, key, false, &s->pin, err);
+		if (rc == SFS_E_NO_MEMORY)
+			return rc;
+		if (rc != SFS_E_BUSY || sfs_clock_ms() >= end)
+			return SFS_OK;
+		rc = sfs_call_check(call, s->text_id, err);
+		if (rc != SFS_OK)
+			return rc;
+		(void)poll(NULL, 0, PIN_DELAY_MS);
+	}
+}
+
 enum sfs_rc sfs_snapshot_open(const struct sfs_snapshot_source *source,
                               const struct sfs_snapshot_id *id, const char *ref,
                               struct sfs_snapshot **out,
@@ -117,8 +154,10 @@ enum sfs_rc sfs_snapshot_open(const struct sfs_snapshot_source *source,
 	s->id = *id;
 	sfs_snapshot_id_text(id, s->text_id);
 
-	rc = source->catalog->ops->load(source->catalog, id, &s->manifest, call,
-	                                err);
+	rc = hold_manifest(s, call, err);
+	if (rc == SFS_OK)
+		rc = source->catalog->ops->load(source->catalog, id,
+		                                &s->manifest, call, err);
 	if (rc == SFS_OK && strcmp(s->manifest->run_id, id->run_id) != 0)
 		rc = sfs_err_set(err, SFS_E_CORRUPT,
 		                 "%s: the manifest is of run %s", s->text_id,
@@ -152,6 +191,8 @@ void sfs_snapshot_unref(struct sfs_snapshot *s)
 	sfs_free(s->slots);
 	sfs_arena_free(s->strings);
 	sfs_manifest_free(s->manifest);
+	if (s->pin != NULL)
+		s->source.store->ops->unpin(s->source.store, s->pin);
 	sfs_free(s);
 }
 

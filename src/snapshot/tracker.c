@@ -13,12 +13,14 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "catalog/rollback.h"
 #include "format/current.h"
 
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 enum { FALLBACKS_MAX = 3 };
 
@@ -35,6 +37,10 @@ struct sfs_tracker {
 	pthread_mutex_t lock;
 	struct shown shown;               /* protected by lock */
 	struct sfs_tracker_status status; /* protected by lock */
+	pthread_cond_t moved;             /* with lock: of the three below */
+	uint64_t looks_begun;             /* protected by lock */
+	uint64_t looks_shown;             /* protected by lock: nothing newer */
+	uint64_t looks_told;              /* protected by lock */
 	struct sfs_tracker_config config; /* immutable */
 	struct sfs_cancel wake; /* asks for a look; thread-safe by itself */
 	struct sfs_cancel halt; /* ends the thread, and a look under way */
@@ -223,43 +229,19 @@ static enum sfs_rc load(struct sfs_tracker *t, bool is_cold, struct shown *out,
 	return rc;
 }
 
-struct pinned {
-	const char *ref;
-	struct sfs_snapshot_id id;
-	bool found;
-};
-
-static bool match_pin(void *arg, const struct sfs_snapshot_id *id)
-{
-	char text[SFS_SNAPSHOT_ID_BYTES];
-	struct pinned *p = arg;
-
-	sfs_snapshot_id_text(id, text);
-	if (strcmp(p->ref, text) != 0 && strcmp(p->ref, id->run_id) != 0)
-		return true;
-	p->id = *id;
-	p->found = true;
-	return false;
-}
-
 static enum sfs_rc load_pinned(struct sfs_tracker *t, struct shown *out,
                                struct sfs_err *err)
 {
-	struct sfs_catalog *catalog = t->config.source.catalog;
-	struct pinned pin = { .ref = t->config.ref };
 	struct sfs_call call = begin_call(t);
+	struct sfs_snapshot_id id;
 	enum sfs_rc rc;
 
-	rc = catalog->ops->history(catalog, match_pin, &pin, &call, err);
+	rc = sfs_catalog_resolve(t->config.source.catalog, t->config.ref, &id,
+	                         &call, err);
 	if (rc != SFS_OK)
 		return rc;
-	if (!pin.found)
-		return sfs_err_set(err, SFS_E_NOT_FOUND,
-		                   "no published snapshot is called %s "
-		                   "(shardyctl history lists them)",
-		                   t->config.ref);
-	return sfs_snapshot_open(&t->config.source, &pin.id, NULL,
-	                         &out->snapshot, &call, err);
+	return sfs_snapshot_open(&t->config.source, &id, NULL, &out->snapshot,
+	                         &call, err);
 }
 
 static void note_result(struct sfs_tracker *t, const struct sfs_err *fault)
@@ -285,6 +267,8 @@ static void show(struct sfs_tracker *t, struct shown *next)
 	struct shown old;
 
 	pthread_mutex_lock(&t->lock);
+	t->looks_shown = t->looks_begun;
+	pthread_cond_broadcast(&t->moved);
 	old = t->shown;
 	t->shown = *next;
 	t->status.is_fallback = next->is_fallback;
@@ -296,10 +280,30 @@ static void show(struct sfs_tracker *t, struct shown *next)
 }
 
 /*
+ * Who waits learns what a look found before the owner is told of it: telling
+ * may wait for the very request that waits here.
+ */
+static void begin_look(struct sfs_tracker *t)
+{
+	pthread_mutex_lock(&t->lock);
+	t->looks_begun++;
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void end_look(struct sfs_tracker *t)
+{
+	pthread_mutex_lock(&t->lock);
+	t->looks_shown = t->looks_begun;
+	t->looks_told = t->looks_begun;
+	pthread_cond_broadcast(&t->moved);
+	pthread_mutex_unlock(&t->lock);
+}
+
+/*
  * One look of the running tracker. True if it found no fault. It is counted
  * when all is done, so that who sees the count sees what the look did.
  */
-static bool look(struct sfs_tracker *t)
+static bool look_once(struct sfs_tracker *t)
 {
 	struct shown next = { 0 };
 	struct sfs_err err;
@@ -322,6 +326,16 @@ static bool look(struct sfs_tracker *t)
 	}
 	note_result(t, NULL);
 	return true;
+}
+
+static bool look(struct sfs_tracker *t)
+{
+	bool is_fine;
+
+	begin_look(t);
+	is_fine = look_once(t);
+	end_look(t);
+	return is_fine;
 }
 
 /* refresh_ms plus up to a tenth. */
@@ -366,15 +380,18 @@ static void *follow(void *arg)
 	struct sfs_tracker *t = arg;
 	struct sfs_tag tag = t->shown.tag;
 	bool is_fine = true;
+	bool is_asked;
 	enum sfs_rc rc;
 
 	for (;;) {
 		rc = wait_for_reason(t, &tag);
 		/* in this order: a stop wakes after it halted */
+		is_asked = sfs_cancel_is_raised(&t->wake);
 		sfs_cancel_clear(&t->wake);
 		if (sfs_cancel_is_raised(&t->halt))
 			return NULL;
-		if (rc == SFS_E_TIMEOUT && is_fine && !t->shown.is_fallback)
+		if (rc == SFS_E_TIMEOUT && !is_asked && is_fine &&
+		    !t->shown.is_fallback)
 			note_result(t, NULL);
 		else
 			is_fine = look(t);
@@ -396,6 +413,7 @@ enum sfs_rc sfs_tracker_open(const struct sfs_tracker_config *config,
 	t->halt.event_fd = -1;
 	t->jitter = (uint64_t)sfs_clock_wall_ns();
 	pthread_mutex_init(&t->lock, NULL);
+	pthread_cond_init(&t->moved, NULL);
 	rc = config->ref != NULL ? load_pinned(t, &first, err)
 	                         : load(t, true, &first, err);
 	if (rc != SFS_OK) {
@@ -444,6 +462,7 @@ void sfs_tracker_close(struct sfs_tracker *t)
 	sfs_cancel_release(&t->wake);
 	sfs_cancel_release(&t->halt);
 	shown_release(&t->shown);
+	pthread_cond_destroy(&t->moved);
 	pthread_mutex_destroy(&t->lock);
 	sfs_free(t);
 }
@@ -489,6 +508,57 @@ void sfs_tracker_refresh(struct sfs_tracker *t)
 {
 	if (t->wake.event_fd >= 0)
 		sfs_cancel_raise(&t->wake);
+}
+
+static bool is_id_shown_locked(const struct sfs_tracker *t,
+                               const struct sfs_snapshot_id *id)
+{
+	return t->shown.snapshot != NULL &&
+	       sfs_snapshot_id_compare(sfs_snapshot_id_of(t->shown.snapshot),
+	                               id) == 0;
+}
+
+/* Short naps: a cancel has no other way to wake who sleeps here. */
+static void nap_locked(struct sfs_tracker *t)
+{
+	enum { NAP_NS = 20000000, SECOND_NS = 1000000000 };
+	struct timespec until;
+	int64_t at = sfs_clock_wall_ns() + NAP_NS;
+
+	until.tv_sec = (time_t)(at / SECOND_NS);
+	until.tv_nsec = (long)(at % SECOND_NS);
+	(void)pthread_cond_timedwait(&t->moved, &t->lock, &until);
+}
+
+enum sfs_rc sfs_tracker_wait(struct sfs_tracker *t,
+                             const struct sfs_snapshot_id *id, bool until_told,
+                             const struct sfs_call *call, struct sfs_err *err)
+{
+	uint64_t wanted;
+	bool is_done = false;
+	bool is_shown;
+	enum sfs_rc rc = SFS_OK;
+
+	pthread_mutex_lock(&t->lock);
+	wanted = t->looks_begun + 1;
+	pthread_mutex_unlock(&t->lock);
+	sfs_tracker_refresh(t);
+	while (rc == SFS_OK && !is_done) {
+		rc = sfs_call_check(call, "showing the new snapshot", err);
+		pthread_mutex_lock(&t->lock);
+		is_shown = is_id_shown_locked(t, id);
+		is_done =
+			t->looks_told >= wanted ||
+			(!until_told && (is_shown || t->looks_shown >= wanted));
+		if (rc == SFS_OK && !is_done)
+			nap_locked(t);
+		if (is_done && !is_shown && t->status.fault.rc != SFS_OK) {
+			*err = t->status.fault;
+			rc = err->rc;
+		}
+		pthread_mutex_unlock(&t->lock);
+	}
+	return rc;
 }
 
 void sfs_tracker_get_status(struct sfs_tracker *t,

@@ -77,6 +77,17 @@ enum sfs_rc sfs_tracker_pointer(struct sfs_tracker *t, char **bytes_out,
 /* Asks for a look now; returns at once. Async-signal-safe. */
 void sfs_tracker_refresh(struct sfs_tracker *t);
 
+/*
+ * Looks, and returns once that snapshot is shown, or what a look that began
+ * after this call found instead; with until_told also the switched callback
+ * is over. CORRUPT and the like: the look failed and says why; TIMEOUT,
+ * CANCELED. Not from that callback.
+ */
+enum sfs_rc sfs_tracker_wait(struct sfs_tracker *t,
+                             const struct sfs_snapshot_id *id, bool until_told,
+                             const struct sfs_call *call,
+                             struct sfs_err *err) SFS_NODISCARD;
+
 void sfs_tracker_get_status(struct sfs_tracker *t,
                             struct sfs_tracker_status *out);
 
