@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFS_BUILD_ENGINE_INTERNAL_H
+#define SFS_BUILD_ENGINE_INTERNAL_H
+
+#include "base/inflate.h"
+#include "build/engine.h"
+#include "build/parser.h"
+#include "build/runs.h"
+#include "build/winners.h"
+#include "catalog/lease.h"
+#include "format/digests.h"
+#include "format/manifest.h"
+#include "format/router.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/*
+ * What the files of the engine share; nobody else includes this.
+ *
+ * Ranks, by which the merge chooses among records of one key:
+ *	removed base keys	1
+ *	ingest files		1 << 62 | seq << 40 | offset
+ *	files in keys/		1 << 63
+ */
+enum {
+	SFS_ENGINE_SLOTS = 6,
+	SFS_ENGINE_FEED_BYTES = 1 << 20,
+	SFS_ENGINE_PROBLEMS_BYTES = 256 << 10,
+	SFS_ENGINE_PROBLEMS_PER_FILE = 100,
+	SFS_ENGINE_SEQ_BITS = 22,
+	SFS_ENGINE_OFFSET_BITS = 40,
+};
+
+/* One ingest file and how far it was read. */
+struct sfs_source {
+	struct sfs_job job; /* reads what was not read yet */
+	struct sfs_engine *engine;
+	struct sfs_source *next; /* protected by engine->lock, as all below */
+	uint64_t seq;
+	char *name;
+	enum sfs_ingest_format format; /* INVALID: not one that we know */
+	enum sfs_compression compression;
+	bool is_open;
+	bool is_incomplete;
+	bool is_listed;   /* seen by the listing under way */
+	bool is_finished; /* read to its end, which was announced */
+	uint64_t size;    /* written, as far as we were told */
+	uint64_t fed;     /* read */
+	uint64_t records;
+	uint64_t bad;
+	bool is_broken; /* what lies behind cannot be read: never skipped */
+	struct sfs_buf problems; /* the first bad records, one a line */
+	struct sfs_err fault;    /* rc SFS_OK: none */
+
+	/* of the job alone */
+	int fd;
+	uint8_t *buf; /* NULL while idle */
+	struct sfs_parser *parser;
+	struct sfs_inflate *inflate;
+	struct sfs_fill_slot *slot; /* held during a slice */
+	uint64_t slice_records;
+};
+
+/* A filler on its way from the parsers to the sorters and back. */
+struct sfs_fill_slot {
+	struct sfs_job job; /* spills it */
+	struct sfs_engine *engine;
+	struct sfs_run_filler *filler;
+	enum { SFS_SLOT_IDLE = 0, SFS_SLOT_FILLING, SFS_SLOT_SPILLING } state;
+};
+
+/* What one shard's content depends on. Equal marks: nothing to do. */
+struct sfs_shard_mark {
+	uint64_t ingest; /* sfs_runs_stamp() */
+	uint64_t keys;   /* of the names, sizes and times of its key files */
+};
+
+enum sfs_shard_state {
+	SFS_SHARD_STALE = 0,
+	SFS_SHARD_EMPTY,  /* no pair */
+	SFS_SHARD_LINKED, /* the base's */
+	SFS_SHARD_BUILT,
+};
+
+struct sfs_shard {
+	enum sfs_shard_state state;
+	struct sfs_shard_mark mark; /* that it was built from */
+	uint32_t next_attempt;
+	bool is_touched; /* the build changes it */
+	struct sfs_merge_counts counts;
+	struct sfs_attempt_result result; /* BUILT, LINKED; owned strings */
+};
+
+struct sfs_engine {
+	struct sfs_engine_context context; /* immutable */
+	const char *name;                  /* immutable */
+	struct sfs_files *files;           /* immutable */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* any of what is protected by lock */
+	bool is_closing;
+	bool is_working;   /* somebody owns what is marked "worker's" */
+	bool needs_reset;  /* what was parsed is void */
+	bool is_paused;    /* no slice begins */
+	bool needs_settle; /* something changed since the last one */
+	bool is_settling;
+	unsigned slices;    /* running now */
+	int64_t touched_ms; /* the last change of an ingest file */
+	struct sfs_build_config next_config; /* taken up by a reset */
+	bool has_next_config;
+	struct sfs_build_config config; /* changes only while paused */
+	bool has_config;
+	bool needs_relist;
+	struct sfs_source *sources; /* by seq */
+	struct sfs_fill_slot slots[SFS_ENGINE_SLOTS];
+	struct sfs_router router; /* valid if runs != NULL */
+	struct sfs_runs *runs;    /* NULL: records are only counted */
+	struct sfs_err fault;     /* of spilling */
+	struct sfs_buf problems;  /* of keys/ and strays; of shards */
+	uint64_t started_ms;      /* of the first byte */
+	uint64_t busy_ms;         /* of the last one */
+	uint32_t sealed;          /* shards, of the settling under way */
+	uint32_t to_seal;
+	char run_id[SFS_RUN_ID_BYTES];
+
+	/* worker's */
+	uint64_t reparses;
+	uint32_t num_dbs;
+	struct sfs_runs *overlay; /* files in keys/ and removals; or NULL */
+	struct sfs_shard *shards; /* num_dbs of them */
+	struct sfs_shard_mark *marks;
+	uint64_t key_files;
+	uint64_t keys_version; /* of marks */
+	struct sfs_manifest *base;
+	struct sfs_digests base_digests;
+	struct sfs_snapshot_id base_id;
+	bool has_base;
+	struct sfs_lease *lease;
+	char record_key[SFS_STORE_KEY_MAX];
+	char old_prefix[SFS_BUILD_TEXT_BYTES]; /* shard_prefix of the intent */
+	struct sfs_snapshot_id swap_id;        /* that a publish wrote last */
+	bool has_swap_id;
+
+	struct sfs_cancel cancel; /* raised at the end */
+	pthread_t settler;
+	bool has_settler;
+};
+
+/* engine.c: owning the work. CANCELED, TIMEOUT. */
+enum sfs_rc sfs_engine_work_begin(struct sfs_engine *e,
+                                  const struct sfs_call *call,
+                                  struct sfs_err *err) SFS_NODISCARD;
+void sfs_engine_work_end(struct sfs_engine *e);
+
+/* Ends the thread and all that runs; nobody may begin work any more. */
+void sfs_engine_stop(struct sfs_engine *e);
+
+/* The caller's call, and the engine's own end. */
+enum sfs_rc sfs_engine_check(struct sfs_engine *e, const struct sfs_call *call,
+                             struct sfs_err *err) SFS_NODISCARD;
+
+/* Adds "FILE: why" to the problems. */
+void sfs_engine_problem(struct sfs_engine *e, const char *fmt, ...)
+	SFS_PRINTF(2, 3);
+/* The caller holds e->lock. */
+bool sfs_engine_has_problems_locked(const struct sfs_engine *e);
+/* First of all that errors would show, as CORRUPT. */
+enum sfs_rc sfs_engine_refuse(struct sfs_engine *e,
+                              struct sfs_err *err) SFS_NODISCARD;
+
+/* Settings, files that came or went, and a reset, if they are due. */
+enum sfs_rc sfs_engine_refresh(struct sfs_engine *e,
+                               struct sfs_err *err) SFS_NODISCARD;
+
+/* ingest.c: the jobs. */
+void sfs_engine_run_source(struct sfs_job *job);
+void sfs_engine_run_spill(struct sfs_job *job);
+void sfs_engine_spill_slot(struct sfs_fill_slot *slot);
+void sfs_source_close_reading(struct sfs_source *s);
+
+/* sources.c. The caller owns the work. */
+enum sfs_rc sfs_engine_relist(struct sfs_engine *e,
+                              struct sfs_err *err) SFS_NODISCARD;
+/* Everything that was parsed is dropped; num_dbs 0: only count. */
+enum sfs_rc sfs_engine_reparse(struct sfs_engine *e, uint32_t num_dbs,
+                               struct sfs_err *err) SFS_NODISCARD;
+/* Waits until all that was written is parsed, and spills the rest. */
+enum sfs_rc sfs_engine_catch_up(struct sfs_engine *e,
+                                const struct sfs_call *call,
+                                struct sfs_err *err) SFS_NODISCARD;
+void sfs_engine_kick_locked(struct sfs_engine *e, struct sfs_source *s);
+void sfs_engine_sources_free(struct sfs_engine *e);
+void sfs_engine_slots_free(struct sfs_engine *e);
+uint64_t sfs_engine_records_locked(const struct sfs_engine *e);
+
+/* overlay.c: files in keys/ and removed keys, by shard. */
+enum sfs_rc sfs_engine_count_keys(struct sfs_engine *e,
+                                  struct sfs_err *err) SFS_NODISCARD;
+enum sfs_rc sfs_engine_mark_keys(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err) SFS_NODISCARD;
+/* Reads those of shards whose state is STALE into e->overlay. */
+enum sfs_rc sfs_engine_read_keys(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err) SFS_NODISCARD;
+
+/* shard.c: builds, links or empties one stale shard. Any thread. */
+enum sfs_rc sfs_engine_build_shard(struct sfs_engine *e, uint32_t db_id,
+                                   uint8_t *memory, const struct sfs_call *call,
+                                   struct sfs_err *err) SFS_NODISCARD;
+/* Only the counts. */
+enum sfs_rc sfs_engine_measure_shard(struct sfs_engine *e, uint32_t db_id,
+                                     uint8_t *memory,
+                                     struct sfs_merge_counts *out,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err) SFS_NODISCARD;
+void sfs_shard_release(struct sfs_shard *s);
+
+/* settle.c. prepare: everything but the building of shards. */
+enum sfs_rc sfs_engine_prepare(struct sfs_engine *e, bool is_final,
+                               const struct sfs_call *call,
+                               struct sfs_err *err) SFS_NODISCARD;
+enum sfs_rc sfs_engine_settle_owned(struct sfs_engine *e, bool is_final,
+                                    const struct sfs_call *call,
+                                    struct sfs_err *err) SFS_NODISCARD;
+void sfs_engine_shards_free(struct sfs_engine *e);
+void sfs_engine_drop_base(struct sfs_engine *e);
+enum sfs_rc sfs_engine_begin_run(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err) SFS_NODISCARD;
+
+/* publish.c: behind the swap; failures are only logged. */
+void sfs_engine_finish(struct sfs_engine *e, const struct sfs_snapshot_id *id);
+/* The name in the file "tag"; "" if there is none. */
+enum sfs_rc sfs_engine_read_tag(struct sfs_engine *e, char *out, size_t cap,
+                                struct sfs_err *err) SFS_NODISCARD;
+
+/* intent.c: what must be known after a crash. */
+enum sfs_rc sfs_engine_save_intent(struct sfs_engine *e, const char *step,
+                                   struct sfs_err *err) SFS_NODISCARD;
+enum sfs_rc sfs_engine_load_intent(struct sfs_engine *e, bool *is_swapping,
+                                   struct sfs_err *err) SFS_NODISCARD;
+
+/* compose.c: the manifest of what was settled; the caller frees it. */
+enum sfs_rc sfs_engine_compose(struct sfs_engine *e,
+                               const struct sfs_snapshot_id *id,
+                               const char *parent, struct sfs_manifest **out,
+                               struct sfs_err *err) SFS_NODISCARD;
+
+#endif

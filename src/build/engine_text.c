@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What staging/NAME/status, errors and plan.json show. */
+#include "build/engine_internal.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char *state_locked(const struct sfs_engine *e,
+                                const struct sfs_build_progress *p)
+{
+	if (sfs_engine_has_problems_locked(e))
+		return "refused";
+	if (e->is_settling)
+		return "settling";
+	if (p->bytes_parsed < p->bytes || e->slices > 0)
+		return "reading";
+	if (p->files_open > 0)
+		return "open";
+	return e->needs_settle ? "waiting" : "settled";
+}
+
+void sfs_engine_get_progress(struct sfs_engine *e, struct sfs_build_progress *p)
+{
+	*p = (struct sfs_build_progress){ 0 };
+	pthread_mutex_lock(&e->lock);
+	for (const struct sfs_source *s = e->sources; s != NULL; s = s->next) {
+		p->records += s->records;
+		p->bad_records += s->bad;
+		p->bytes += s->size;
+		p->bytes_parsed += s->fed < s->size ? s->fed : s->size;
+		p->files++;
+		p->files_open += s->is_open;
+	}
+	if (e->busy_ms > e->started_ms && e->started_ms > 0)
+		p->ms = e->busy_ms - e->started_ms;
+	p->sealed = e->sealed;
+	p->to_seal = e->to_seal;
+	(void)snprintf(p->run_id, sizeof(p->run_id), "%s", e->run_id);
+	p->state = state_locked(e, p);
+	pthread_mutex_unlock(&e->lock);
+}
+
+static uint64_t rate(uint64_t count, uint64_t ms)
+{
+	return ms > 0 ? (uint64_t)((double)count * 1000.0 / (double)ms) : 0;
+}
+
+/* Seconds until what was written so far is parsed; 0: it is. */
+static uint64_t eta(const struct sfs_build_progress *p)
+{
+	uint64_t speed = rate(p->bytes_parsed, p->ms);
+
+	return speed > 0 ? (p->bytes - p->bytes_parsed) / speed : 0;
+}
+
+void sfs_engine_print_status(struct sfs_engine *e, struct sfs_buf *out)
+{
+	struct sfs_build_progress p;
+
+	sfs_engine_get_progress(e, &p);
+	sfs_buf_printf(out, "state: %s\n", p.state);
+	sfs_buf_printf(out, "ingest_files: %u\n", p.files);
+	sfs_buf_printf(out, "ingest_files_open: %u\n", p.files_open);
+	sfs_buf_printf(out, "ingest_bytes: %" PRIu64 "\n", p.bytes);
+	sfs_buf_printf(out, "ingest_bytes_parsed: %" PRIu64 "\n",
+	               p.bytes_parsed);
+	sfs_buf_printf(out, "records: %" PRIu64 "\n", p.records);
+	sfs_buf_printf(out, "bad_records: %" PRIu64 "\n", p.bad_records);
+	sfs_buf_printf(out, "records_per_second: %" PRIu64 "\n",
+	               rate(p.records, p.ms));
+	sfs_buf_printf(out, "bytes_per_second: %" PRIu64 "\n",
+	               rate(p.bytes_parsed, p.ms));
+	sfs_buf_printf(out, "shards_sealed: %" PRIu32 "\n", p.sealed);
+	sfs_buf_printf(out, "shards_to_seal: %" PRIu32 "\n", p.to_seal);
+	sfs_buf_printf(out, "eta_seconds: %" PRIu64 "\n", eta(&p));
+	sfs_buf_printf(out, "run_id: %s\n", p.run_id);
+}
+
+void sfs_engine_print_json(struct sfs_engine *e, struct sfs_buf *out)
+{
+	struct sfs_json_printer j;
+	struct sfs_build_progress p;
+
+	sfs_engine_get_progress(e, &p);
+	sfs_json_printer_init(&j, out, true, true);
+	sfs_json_object_begin(&j);
+	sfs_json_key(&j, "bad_records");
+	sfs_json_uint(&j, p.bad_records);
+	sfs_json_key(&j, "eta_seconds");
+	sfs_json_uint(&j, eta(&p));
+	sfs_json_key(&j, "ingest_bytes");
+	sfs_json_uint(&j, p.bytes);
+	sfs_json_key(&j, "ingest_bytes_parsed");
+	sfs_json_uint(&j, p.bytes_parsed);
+	sfs_json_key(&j, "name");
+	sfs_json_string(&j, e->name, strlen(e->name));
+	sfs_json_key(&j, "records");
+	sfs_json_uint(&j, p.records);
+	sfs_json_key(&j, "run_id");
+	sfs_json_cstring(&j, p.run_id[0] != '\0' ? p.run_id : NULL);
+	sfs_json_key(&j, "shards_sealed");
+	sfs_json_uint(&j, p.sealed);
+	sfs_json_key(&j, "shards_to_seal");
+	sfs_json_uint(&j, p.to_seal);
+	sfs_json_key(&j, "state");
+	sfs_json_cstring(&j, p.state);
+	sfs_json_object_end(&j);
+}
+
+void sfs_engine_print_errors(struct sfs_engine *e, struct sfs_buf *out)
+{
+	pthread_mutex_lock(&e->lock);
+	for (const struct sfs_source *s = e->sources; s != NULL; s = s->next) {
+		if (s->format == SFS_INGEST_INVALID)
+			sfs_buf_printf(out,
+			               "ingest/%s: the name tells no format; "
+			               "it ends in .jsonl, .csv, .tsv or .kv, "
+			               "and .gz or .zst\n",
+			               s->name);
+		if (s->is_incomplete)
+			sfs_buf_printf(out,
+			               "ingest/%s: incomplete: its writer "
+			               "ended without closing it; write it "
+			               "again or remove it\n",
+			               s->name);
+		if (s->problems.len > 0)
+			sfs_buf_add(out, s->problems.data, s->problems.len);
+		if (s->bad > SFS_ENGINE_PROBLEMS_PER_FILE)
+			sfs_buf_printf(
+				out,
+				"ingest/%s: %" PRIu64 " more bad records\n",
+				s->name, s->bad - SFS_ENGINE_PROBLEMS_PER_FILE);
+		if (s->fault.rc != SFS_OK)
+			sfs_buf_printf(out, "ingest/%s: %s\n", s->name,
+			               s->fault.msg);
+	}
+	if (e->fault.rc != SFS_OK)
+		sfs_buf_printf(out, "%s\n", e->fault.msg);
+	if (e->problems.len > 0)
+		sfs_buf_add(out, e->problems.data, e->problems.len);
+	pthread_mutex_unlock(&e->lock);
+}
+
+/* --- the plan ------------------------------------------------------------ */
+
+struct plan {
+	struct sfs_merge_counts counts;
+	uint32_t touched;
+	uint32_t linked;
+	uint32_t empty;
+};
+
+static void add_counts(struct plan *plan, const struct sfs_merge_counts *c)
+{
+	plan->counts.rows += c->rows;
+	plan->counts.value_bytes += c->value_bytes;
+	plan->counts.adds += c->adds;
+	plan->counts.changes += c->changes;
+	plan->counts.deletes += c->deletes;
+}
+
+/* Merges what is stale, and takes what is known of the rest. */
+static enum sfs_rc make_plan(struct sfs_engine *e, struct plan *plan,
+                             const struct sfs_call *call, struct sfs_err *err)
+{
+	uint8_t *memory = sfs_slabs_get(e->context.slabs);
+	struct sfs_merge_counts counts;
+	enum sfs_rc rc = SFS_OK;
+
+	for (uint32_t i = 0; rc == SFS_OK && i < e->num_dbs; i++) {
+		struct sfs_shard *s = &e->shards[i];
+
+		counts = s->counts;
+		if (!s->is_touched) {
+			if (e->has_base && e->base->shards[i].db_url != NULL)
+				plan->linked++;
+			else
+				plan->empty++;
+			continue;
+		}
+		plan->touched++;
+		if (s->state == SFS_SHARD_STALE)
+			rc = sfs_engine_measure_shard(e, i, memory, &counts,
+			                              call, err);
+		if (rc == SFS_OK)
+			add_counts(plan, &counts);
+		if (rc == SFS_OK)
+			rc = sfs_engine_check(e, call, err);
+	}
+	sfs_slabs_put(e->context.slabs, memory);
+	return rc;
+}
+
+static void print_plan(const struct sfs_engine *e, const struct plan *plan,
+                       struct sfs_buf *out)
+{
+	char id[SFS_SNAPSHOT_ID_BYTES];
+	struct sfs_json_printer j;
+
+	sfs_json_printer_init(&j, out, true, true);
+	sfs_json_object_begin(&j);
+	sfs_json_key(&j, "adds");
+	sfs_json_uint(&j, plan->counts.adds);
+	sfs_json_key(&j, "base");
+	if (e->has_base)
+		sfs_snapshot_id_text(&e->base_id, id);
+	sfs_json_cstring(&j, e->has_base ? id : NULL);
+	sfs_json_key(&j, "changes");
+	sfs_json_uint(&j, plan->counts.changes);
+	sfs_json_key(&j, "deletes");
+	sfs_json_uint(&j, plan->counts.deletes);
+	sfs_json_key(&j, "num_dbs");
+	sfs_json_uint(&j, e->num_dbs);
+	sfs_json_key(&j, "rows_in_touched_shards");
+	sfs_json_uint(&j, plan->counts.rows);
+	sfs_json_key(&j, "shards_empty");
+	sfs_json_uint(&j, plan->empty);
+	sfs_json_key(&j, "shards_linked");
+	sfs_json_uint(&j, plan->linked);
+	sfs_json_key(&j, "shards_touched");
+	sfs_json_uint(&j, plan->touched);
+	sfs_json_key(&j, "value_bytes_in_touched_shards");
+	sfs_json_uint(&j, plan->counts.value_bytes);
+	sfs_json_object_end(&j);
+	sfs_buf_putc(out, '\n');
+}
+
+enum sfs_rc sfs_engine_print_plan(struct sfs_engine *e, struct sfs_buf *out,
+                                  const struct sfs_call *call,
+                                  struct sfs_err *err)
+{
+	struct plan plan = { 0 };
+	enum sfs_rc rc = sfs_engine_work_begin(e, call, err);
+
+	if (rc != SFS_OK)
+		return rc;
+	rc = sfs_engine_prepare(e, false, call, err);
+	if (rc == SFS_OK)
+		rc = sfs_engine_read_keys(e, call, err);
+	if (rc == SFS_OK)
+		rc = make_plan(e, &plan, call, err);
+	if (rc == SFS_OK)
+		print_plan(e, &plan, out);
+	sfs_runs_free(e->overlay);
+	e->overlay = NULL;
+	sfs_engine_work_end(e);
+	return rc;
+}

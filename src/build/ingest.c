@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading ingest files while they are written. Each file is a job that reads
+ * what was added since, a slice at a time, and hands the records to a filler.
+ * Fillers are shared by the files, since every record carries its rank; a
+ * full one goes to the sorters, and the file goes on with the next.
+ *
+ * Slabs are shared by all builds. A filler that lies idle holds one, so the
+ * one who took the last free slab spills when it has nothing more to read:
+ * then there is always one for somebody else.
+ */
+#include "build/engine_internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { INFLATED_BYTES = 256 << 10 };
+
+static struct sfs_source *source_of(struct sfs_job *job)
+{
+	return (struct sfs_source *)((char *)job -
+	                             offsetof(struct sfs_source, job));
+}
+
+/* --- fillers ----------------------------------------------------------- */
+
+static void free_slot_locked(struct sfs_fill_slot *slot)
+{
+	slot->state = SFS_SLOT_IDLE;
+	pthread_cond_broadcast(&slot->engine->changed);
+}
+
+void sfs_engine_run_spill(struct sfs_job *job)
+{
+	struct sfs_fill_slot *slot =
+		(struct sfs_fill_slot *)((char *)job -
+	                                 offsetof(struct sfs_fill_slot, job));
+	struct sfs_engine *e = slot->engine;
+	struct sfs_err err;
+	enum sfs_rc rc = sfs_run_filler_spill(slot->filler, &err);
+
+	pthread_mutex_lock(&e->lock);
+	if (rc != SFS_OK && e->fault.rc == SFS_OK) {
+		e->fault = err;
+		e->needs_reset = true;
+	}
+	free_slot_locked(slot);
+	pthread_mutex_unlock(&e->lock);
+}
+
+/* An idle slot, one that holds records already if there is one. */
+static struct sfs_fill_slot *take_slot(struct sfs_engine *e)
+{
+	struct sfs_fill_slot *found = NULL;
+	struct sfs_fill_slot *slot;
+
+	pthread_mutex_lock(&e->lock);
+	while (found == NULL) {
+		for (int i = 0; i < SFS_ENGINE_SLOTS; i++) {
+			slot = &e->slots[i];
+			if (slot->state != SFS_SLOT_IDLE)
+				continue;
+			if (found == NULL ||
+			    !sfs_run_filler_is_empty(slot->filler))
+				found = slot;
+		}
+		if (found == NULL)
+			pthread_cond_wait(&e->changed, &e->lock);
+	}
+	found->state = SFS_SLOT_FILLING;
+	pthread_mutex_unlock(&e->lock);
+	return found;
+}
+
+void sfs_engine_spill_slot(struct sfs_fill_slot *slot)
+{
+	struct sfs_engine *e = slot->engine;
+
+	pthread_mutex_lock(&e->lock);
+	slot->state = SFS_SLOT_SPILLING;
+	pthread_mutex_unlock(&e->lock);
+	sfs_workers_submit(e->context.spillers, &slot->job);
+}
+
+/* At the end of a slice; see the top of this file. */
+static void leave_slot(struct sfs_source *s)
+{
+	struct sfs_fill_slot *slot = s->slot;
+	struct sfs_engine *e = s->engine;
+	uint8_t *slab;
+
+	s->slot = NULL;
+	if (slot == NULL)
+		return;
+	slab = sfs_slabs_try_get(e->context.slabs);
+	if (slab != NULL)
+		sfs_slabs_put(e->context.slabs, slab);
+	if (slab == NULL && !sfs_run_filler_is_empty(slot->filler)) {
+		sfs_engine_spill_slot(slot);
+		return;
+	}
+	pthread_mutex_lock(&e->lock);
+	free_slot_locked(slot);
+	pthread_mutex_unlock(&e->lock);
+}
+
+/* --- records ----------------------------------------------------------- */
+
+static enum sfs_rc add_record(struct sfs_source *s,
+                              const struct sfs_sort_record *record,
+                              struct sfs_err *err)
+{
+	struct sfs_engine *e = s->engine;
+
+	if (record->key.len + record->value.len >
+	    sfs_run_record_max_bytes(e->runs))
+		return sfs_run_spill_large(e->runs, record, err);
+	if (s->slot == NULL)
+		s->slot = take_slot(e);
+	while (!sfs_run_filler_add(s->slot->filler, record)) {
+		sfs_engine_spill_slot(s->slot);
+		s->slot = take_slot(e);
+	}
+	return SFS_OK;
+}
+
+static enum sfs_rc on_record(void *arg, const struct sfs_record *r,
+                             struct sfs_err *err)
+{
+	struct sfs_source *s = arg;
+	struct sfs_engine *e = s->engine;
+	struct sfs_sort_record record = {
+		.key = r->key,
+		.value = r->value,
+		.is_delete = r->is_delete,
+		.rank = (uint64_t)1 << 62 | s->seq << SFS_ENGINE_OFFSET_BITS |
+		        r->offset,
+	};
+
+	s->slice_records++;
+	if (e->runs == NULL)
+		return SFS_OK;
+	if (r->offset >> SFS_ENGINE_OFFSET_BITS != 0)
+		return sfs_err_set(err, SFS_E_TOO_BIG,
+		                   "ingest/%s holds more than 1 TiB; split it",
+		                   s->name);
+	record.db_id = sfs_router_route(&e->router, r->key);
+	return add_record(s, &record, err);
+}
+
+static enum sfs_rc on_bad(void *arg, const struct sfs_bad_record *bad,
+                          struct sfs_err *err)
+{
+	struct sfs_source *s = arg;
+	struct sfs_engine *e = s->engine;
+
+	(void)err;
+	pthread_mutex_lock(&e->lock);
+	s->is_broken = s->is_broken || bad->is_last;
+	if (s->bad++ < SFS_ENGINE_PROBLEMS_PER_FILE)
+		sfs_buf_printf(&s->problems, "ingest/%s:%" PRIu64 ": %s\n",
+		               s->name, bad->line, bad->reason);
+	pthread_mutex_unlock(&e->lock);
+	return SFS_OK;
+}
+
+/* --- slices ------------------------------------------------------------ */
+
+void sfs_source_close_reading(struct sfs_source *s)
+{
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	s->fd = -1;
+	sfs_free(s->buf);
+	s->buf = NULL;
+	sfs_parser_free(s->parser);
+	s->parser = NULL;
+	sfs_inflate_free(s->inflate);
+	s->inflate = NULL;
+}
+
+static enum sfs_rc open_reading(struct sfs_source *s, struct sfs_err *err)
+{
+	struct sfs_engine *e = s->engine;
+	struct sfs_parser_config config = {
+		.format = s->format,
+		.encoding = e->config.key_encoding,
+		.value_max = e->context.value_max,
+	};
+	struct sfs_parser_events events = { on_record, on_bad, s };
+	enum sfs_rc rc = SFS_OK;
+
+	if (s->fd < 0)
+		rc = sfs_files_open_ingest(e->files, s->seq, &s->fd, err);
+	if (rc == SFS_OK && s->parser == NULL)
+		rc = sfs_parser_new(&config, &events, &s->parser, err);
+	if (rc == SFS_OK && s->inflate == NULL &&
+	    s->compression != SFS_COMPRESSION_NONE)
+		rc = sfs_inflate_new(s->compression, &s->inflate, err);
+	if (rc == SFS_OK && s->buf == NULL) {
+		s->buf = sfs_malloc(SFS_ENGINE_FEED_BYTES + INFLATED_BYTES);
+		if (s->buf == NULL)
+			rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	}
+	return rc;
+}
+
+/* A stream that cannot be inflated is a bad record, and ends the file. */
+static enum sfs_rc note_corrupt(struct sfs_source *s, const char *why,
+                                struct sfs_err *err)
+{
+	struct sfs_bad_record bad = { .reason = why, .is_last = true };
+
+	return on_bad(s, &bad, err);
+}
+
+static enum sfs_rc feed_compressed(struct sfs_source *s, size_t len,
+                                   struct sfs_err *err)
+{
+	struct sfs_inflate_step step = {
+		.in = s->buf,
+		.in_len = len,
+		.out = s->buf + SFS_ENGINE_FEED_BYTES,
+		.out_cap = INFLATED_BYTES,
+	};
+	enum sfs_rc rc;
+
+	do {
+		rc = sfs_inflate_next(s->inflate, &step, err);
+		if (rc == SFS_E_CORRUPT) {
+			char why[SFS_ERR_MSG_BYTES];
+
+			(void)snprintf(why, sizeof(why), "%s", err->msg);
+			pthread_mutex_lock(&s->engine->lock);
+			s->is_finished = true;
+			pthread_mutex_unlock(&s->engine->lock);
+			return note_corrupt(s, why, err);
+		}
+		if (rc == SFS_OK)
+			rc = sfs_parser_feed(s->parser, step.out, step.out_len,
+			                     err);
+		step.in += step.in_used;
+		step.in_len -= step.in_used;
+	} while (rc == SFS_OK && (step.in_used > 0 || step.out_len > 0));
+	return rc;
+}
+
+static enum sfs_rc finish_reading(struct sfs_source *s, struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	if (s->inflate != NULL && !sfs_inflate_is_whole(s->inflate))
+		rc = note_corrupt(s, "the compressed data is cut off", err);
+	if (rc == SFS_OK)
+		rc = sfs_parser_finish(s->parser, err);
+	return rc;
+}
+
+/* What the next step of a file is. */
+enum step { STEP_NONE, STEP_FEED, STEP_FINISH };
+
+static enum step next_step(struct sfs_source *s, size_t *len)
+{
+	struct sfs_engine *e = s->engine;
+	enum step step = STEP_NONE;
+
+	pthread_mutex_lock(&e->lock);
+	s->records += s->slice_records;
+	s->slice_records = 0;
+	if (s->size > s->fed)
+		step = STEP_FEED;
+	else if (!s->is_open)
+		step = STEP_FINISH;
+	if (e->is_closing || e->is_paused || e->needs_reset || s->is_finished ||
+	    s->fault.rc != SFS_OK)
+		step = STEP_NONE;
+	if (step == STEP_FINISH) /* at once: it may grow while we finish */
+		s->is_finished = true;
+	*len = s->size - s->fed < SFS_ENGINE_FEED_BYTES
+	               ? (size_t)(s->size - s->fed)
+	               : SFS_ENGINE_FEED_BYTES;
+	pthread_mutex_unlock(&e->lock);
+	return step;
+}
+
+static enum sfs_rc feed(struct sfs_source *s, size_t len, struct sfs_err *err)
+{
+	enum sfs_rc rc;
+	ssize_t got;
+
+	got = pread(s->fd, s->buf, len, (off_t)s->fed);
+	if (got < 0)
+		return sfs_err_sys(err, errno, "ingest/%s", s->name);
+	if (got == 0) /* truncated: we will be told */
+		return sfs_err_set(err, SFS_E_STALE, "ingest/%s shrank",
+		                   s->name);
+	rc = s->inflate != NULL
+	             ? feed_compressed(s, (size_t)got, err)
+	             : sfs_parser_feed(s->parser, s->buf, (size_t)got, err);
+	pthread_mutex_lock(&s->engine->lock);
+	s->fed += (uint64_t)got;
+	s->engine->busy_ms = (uint64_t)sfs_clock_ms();
+	pthread_mutex_unlock(&s->engine->lock);
+	return rc;
+}
+
+static enum sfs_rc read_slice(struct sfs_source *s, struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+	enum step step;
+	size_t len;
+
+	while (rc == SFS_OK && (step = next_step(s, &len)) != STEP_NONE) {
+		rc = open_reading(s, err);
+		if (rc == SFS_OK && step == STEP_FEED)
+			rc = feed(s, len, err);
+		if (rc != SFS_OK || step == STEP_FEED)
+			continue;
+		rc = finish_reading(s, err);
+	}
+	return rc;
+}
+
+void sfs_engine_run_source(struct sfs_job *job)
+{
+	struct sfs_source *s = source_of(job);
+	struct sfs_engine *e = s->engine;
+	struct sfs_err err;
+	enum sfs_rc rc;
+	bool may_run;
+
+	pthread_mutex_lock(&e->lock);
+	may_run = !e->is_paused && !e->is_closing && !e->needs_reset;
+	e->slices += may_run;
+	pthread_mutex_unlock(&e->lock);
+	if (!may_run)
+		return;
+	rc = read_slice(s, &err);
+	leave_slot(s);
+	pthread_mutex_lock(&e->lock);
+	if (rc != SFS_OK)
+		s->fault = err;
+	if (rc != SFS_OK || s->is_finished)
+		sfs_source_close_reading(s);
+	e->slices--;
+	pthread_cond_broadcast(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+}

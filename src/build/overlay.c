@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files in keys/ and removed keys of the base. They change one by one until
+ * the build settles, so nothing of them is kept: each settling walks the
+ * names, marks every shard with what its files look like, and reads only
+ * those of shards whose mark is another than the one they were built from.
+ */
+#include "build/engine_internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	KEYS_SCRATCH_BYTES = 4096,
+	RACY_NS = 50000000, /* the clock of files may be as coarse as this */
+};
+
+#define RANK_REMOVED ((uint64_t)1)
+#define RANK_KEYS ((uint64_t)1 << 63)
+
+/* One walk over the names. */
+struct walk {
+	struct sfs_engine *engine;
+	const struct sfs_call *call;
+	int64_t now_ns;
+	struct sfs_run_filler *filler; /* the second walk */
+	uint8_t *value;                /* value_max bytes; the second walk */
+	size_t value_cap;
+	uint8_t key[KEYS_SCRATCH_BYTES];
+};
+
+/* The key of a name; false: it is none, or not spelled as it should be. */
+static bool key_of(struct walk *w, const char *name, size_t len,
+                   struct sfs_bytes *key)
+{
+	enum sfs_key_encoding encoding = w->engine->config.key_encoding;
+	char canonical[KEYS_SCRATCH_BYTES * 3];
+	size_t canonical_len;
+	size_t key_len;
+
+	if (sfs_key_room(len) > sizeof(w->key) ||
+	    !sfs_key_from_name(encoding, name, len, w->key, &key_len))
+		return false;
+	*key = (struct sfs_bytes){ w->key, key_len };
+	return sfs_key_to_name(encoding, *key, canonical, sizeof(canonical),
+	                       &canonical_len) == SFS_OK &&
+	       canonical_len == len && memcmp(canonical, name, len) == 0;
+}
+
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+	return sfs_mix64(h ^ value) + 0x9e3779b97f4a7c15u;
+}
+
+static uint64_t file_mark(const struct walk *w, const struct sfs_key_file *file)
+{
+	const struct stat *st = file->st;
+	int64_t mtime =
+		(int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+	uint64_t h = sfs_hash64(file->name, file->name_len);
+
+	h = mix(h, (uint64_t)st->st_ino);
+	h = mix(h, (uint64_t)st->st_size);
+	h = mix(h, (uint64_t)mtime);
+	h = mix(h, (uint64_t)st->st_ctim.tv_sec);
+	h = mix(h, (uint64_t)st->st_ctim.tv_nsec);
+	if (mtime > w->now_ns - RACY_NS) /* may change and look the same */
+		h = mix(h, (uint64_t)w->now_ns);
+	return h | 1;
+}
+
+static enum sfs_rc mark_file(void *arg, const struct sfs_key_file *file,
+                             struct sfs_err *err)
+{
+	struct walk *w = arg;
+	struct sfs_engine *e = w->engine;
+	struct sfs_bytes key;
+
+	e->key_files++;
+	if (!key_of(w, file->name, file->name_len, &key)) {
+		sfs_engine_problem(
+			e,
+			"keys/%.*s: no key of the encoding %s; rename it, "
+			"remove it, or set key_encoding in config.yaml",
+			(int)file->name_len, file->name,
+			sfs_key_encoding_text(e->config.key_encoding));
+		return SFS_OK;
+	}
+	if ((uint64_t)file->st->st_size > e->context.value_max)
+		sfs_engine_problem(e, "keys/%.*s: larger than value_max",
+		                   (int)file->name_len, file->name);
+	e->marks[sfs_router_route(&e->router, key)].keys += file_mark(w, file);
+	return sfs_engine_check(e, w->call, err);
+}
+
+static enum sfs_rc mark_removed(void *arg, const char *name, size_t len,
+                                struct sfs_err *err)
+{
+	struct walk *w = arg;
+	struct sfs_engine *e = w->engine;
+	struct sfs_bytes key;
+
+	if (e->has_base && key_of(w, name, len, &key))
+		e->marks[sfs_router_route(&e->router, key)].keys +=
+			mix(sfs_hash64(name, len), 1) | 1;
+	return sfs_engine_check(e, w->call, err);
+}
+
+static enum sfs_rc note_stray(void *arg, const char *name, size_t len,
+                              struct sfs_err *err)
+{
+	(void)err;
+	sfs_engine_problem(arg,
+	                   "%.*s: no part of a build; remove it (it may hold "
+	                   "config.yaml, message, tag, base, keys/, ingest/)",
+	                   (int)len, name);
+	return SFS_OK;
+}
+
+static enum sfs_rc count_file(void *arg, const struct sfs_key_file *file,
+                              struct sfs_err *err)
+{
+	struct sfs_engine *e = arg;
+
+	(void)file;
+	(void)err;
+	e->key_files++;
+	return SFS_OK;
+}
+
+enum sfs_rc sfs_engine_count_keys(struct sfs_engine *e, struct sfs_err *err)
+{
+	e->key_files = 0;
+	return sfs_files_walk_keys(e->files, count_file, e, err);
+}
+
+enum sfs_rc sfs_engine_mark_keys(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err)
+{
+	struct walk w = { .engine = e,
+		          .call = call,
+		          .now_ns = sfs_clock_wall_ns() };
+	enum sfs_rc rc;
+
+	for (uint32_t i = 0; i < e->num_dbs; i++)
+		e->marks[i].keys = 0;
+	e->key_files = 0;
+	rc = sfs_files_walk_keys(e->files, mark_file, &w, err);
+	if (rc == SFS_OK)
+		rc = sfs_files_walk_removed(e->files, mark_removed, &w, err);
+	if (rc == SFS_OK)
+		rc = sfs_files_walk_strays(e->files, note_stray, e, err);
+	return rc;
+}
+
+/* --- the second walk ---------------------------------------------------- */
+
+static enum sfs_rc add(struct walk *w, const struct sfs_sort_record *record,
+                       struct sfs_err *err)
+{
+	struct sfs_runs *runs = w->engine->overlay;
+	enum sfs_rc rc = SFS_OK;
+
+	if (record->key.len + record->value.len >
+	    sfs_run_record_max_bytes(runs))
+		return sfs_run_spill_large(runs, record, err);
+	while (rc == SFS_OK && !sfs_run_filler_add(w->filler, record))
+		rc = sfs_run_filler_spill(w->filler, err);
+	return rc;
+}
+
+static enum sfs_rc grow(struct walk *w, size_t size, struct sfs_err *err)
+{
+	uint8_t *grown;
+
+	if (size <= w->value_cap)
+		return SFS_OK;
+	grown = sfs_realloc_array(w->value, size, 1);
+	if (grown == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	w->value = grown;
+	w->value_cap = size;
+	return SFS_OK;
+}
+
+/* The whole file, as long as it is now. */
+static enum sfs_rc read_value(struct walk *w, const struct sfs_key_file *file,
+                              struct sfs_bytes *out, struct sfs_err *err)
+{
+	size_t max = w->engine->context.value_max;
+	size_t got = 0;
+	enum sfs_rc rc;
+	ssize_t n = 1;
+	int fd;
+
+	rc = sfs_files_open_key(w->engine->files, file->name, &fd, err);
+	if (rc != SFS_OK)
+		return rc;
+	while (rc == SFS_OK && n > 0) {
+		rc = grow(w, got + (size_t)file->st->st_size + 4096, err);
+		if (rc != SFS_OK)
+			break;
+		n = read(fd, w->value + got, w->value_cap - got);
+		if (n < 0)
+			rc = sfs_err_sys(err, errno, "keys/%s", file->name);
+		else
+			got += (size_t)n;
+		if (rc == SFS_OK && got > max)
+			rc = sfs_err_set(err, SFS_E_TOO_BIG,
+			                 "keys/%s: larger than value_max",
+			                 file->name);
+	}
+	(void)close(fd);
+	*out = (struct sfs_bytes){ w->value, got };
+	return rc;
+}
+
+static enum sfs_rc read_file(void *arg, const struct sfs_key_file *file,
+                             struct sfs_err *err)
+{
+	struct walk *w = arg;
+	struct sfs_engine *e = w->engine;
+	struct sfs_sort_record record = { .rank = RANK_KEYS };
+	enum sfs_rc rc;
+
+	if (!key_of(w, file->name, file->name_len, &record.key))
+		return SFS_OK;
+	record.db_id = sfs_router_route(&e->router, record.key);
+	if (e->shards[record.db_id].state != SFS_SHARD_STALE)
+		return SFS_OK;
+	rc = read_value(w, file, &record.value, err);
+	if (rc == SFS_E_NOT_FOUND)
+		return SFS_OK; /* removed meanwhile: its shard is stale again */
+	if (rc == SFS_OK)
+		rc = add(w, &record, err);
+	return rc == SFS_OK ? sfs_engine_check(e, w->call, err) : rc;
+}
+
+static enum sfs_rc read_removed(void *arg, const char *name, size_t len,
+                                struct sfs_err *err)
+{
+	struct walk *w = arg;
+	struct sfs_engine *e = w->engine;
+	struct sfs_sort_record record = { .rank = RANK_REMOVED,
+		                          .is_delete = true };
+
+	if (!key_of(w, name, len, &record.key))
+		return SFS_OK;
+	record.db_id = sfs_router_route(&e->router, record.key);
+	if (e->shards[record.db_id].state != SFS_SHARD_STALE)
+		return SFS_OK;
+	return add(w, &record, err);
+}
+
+enum sfs_rc sfs_engine_read_keys(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err)
+{
+	struct sfs_runs_config config = {
+		.dir_fd = sfs_files_runs_fd(e->files),
+		.num_dbs = e->num_dbs,
+		.slabs = e->context.slabs,
+	};
+	struct walk w = { .engine = e, .call = call };
+	enum sfs_rc rc;
+
+	sfs_runs_free(e->overlay);
+	e->overlay = NULL;
+	rc = sfs_runs_new(&config, &e->overlay, err);
+	if (rc == SFS_OK)
+		rc = sfs_run_filler_new(e->overlay, &w.filler, err);
+	if (rc == SFS_OK)
+		rc = sfs_files_walk_keys(e->files, read_file, &w, err);
+	if (rc == SFS_OK && e->has_base)
+		rc = sfs_files_walk_removed(e->files, read_removed, &w, err);
+	if (rc == SFS_OK && !sfs_run_filler_is_empty(w.filler))
+		rc = sfs_run_filler_spill(w.filler, err);
+	sfs_run_filler_free(w.filler);
+	sfs_free(w.value);
+	return rc;
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Publishing, and what becomes of a publisher that died.
+ *
+ *	step			what a crash just behind it leaves
+ *	settled			shards of a run that is "running"
+ *	lease confirmed		the same
+ *	manifest put		a manifest that is hidden: its run is running
+ *	tag put			a tag of that
+ *	intent "swap"		the same
+ *	_CURRENT swapped	the new snapshot; the next owner sees it is done
+ *	record, log		nothing to do
+ *
+ * Up to the swap everything is undone when a step fails, and the build stays
+ * as it is: the next try begins at the first step, where nothing is left to
+ * do. Behind it, failures are logged and the publish has succeeded.
+ */
+#include "build/engine_internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/debugstep.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "build/gc.h"
+#include "format/current.h"
+
+#include <string.h>
+
+enum { SWAP_TRIES = 1000, TAG_MAX_BYTES = 256 };
+
+/* One publish under way. */
+struct publish {
+	struct sfs_engine *engine;
+	const struct sfs_call *call;
+	char tag[TAG_MAX_BYTES]; /* "": none */
+	struct sfs_snapshot_id id;
+	struct sfs_pointer pointer; /* zero: nothing is published */
+	bool has_tag;               /* put by us, for id */
+	bool has_manifest;          /* put by us, for id */
+};
+
+static struct sfs_catalog *catalog_of(const struct publish *p)
+{
+	return p->engine->context.catalog;
+}
+
+/* --- preparing ----------------------------------------------------------- */
+
+enum sfs_rc sfs_engine_read_tag(struct sfs_engine *e, char *out, size_t cap,
+                                struct sfs_err *err)
+{
+	struct sfs_buf text = SFS_BUF_INIT(TAG_MAX_BYTES);
+	bool found = false;
+	enum sfs_rc rc;
+
+	out[0] = '\0';
+	rc = sfs_files_read_top(e->files, "tag", &text, &found, err);
+	while (text.len > 0 && (text.data[text.len - 1] == '\n' ||
+	                        text.data[text.len - 1] == ' '))
+		text.len--;
+	if (rc == SFS_OK && text.len > 0)
+		(void)snprintf(out, cap, "%.*s", (int)text.len, text.data);
+	sfs_buf_release(&text);
+	return rc;
+}
+
+/* A tag that is taken is told before anything is written. */
+static enum sfs_rc check_tag(struct publish *p, struct sfs_err *err)
+{
+	struct sfs_engine *e = p->engine;
+	struct sfs_catalog *c = catalog_of(p);
+	struct sfs_snapshot_id taken;
+	enum sfs_rc rc;
+
+	rc = sfs_engine_read_tag(e, p->tag, sizeof(p->tag), err);
+	if (rc != SFS_OK || p->tag[0] == '\0')
+		return rc;
+	rc = c->ops->get_tag(c, p->tag, &taken, p->call, err);
+	if (rc == SFS_E_NOT_FOUND)
+		return SFS_OK;
+	if (rc == SFS_OK)
+		return sfs_err_set(err, SFS_E_EXISTS,
+		                   "tag %s exists; write another name into "
+		                   "staging/%s/tag, or remove tags/%s",
+		                   p->tag, e->name, p->tag);
+	if (rc == SFS_E_INVALID)
+		sfs_engine_problem(e, "tag: %s", err->msg);
+	return rc;
+}
+
+/* Reads the pointer, and checks that the base is still current. */
+static enum sfs_rc look(struct publish *p, struct sfs_err *err)
+{
+	struct sfs_catalog *c = catalog_of(p);
+	struct sfs_engine *e = p->engine;
+	char key[SFS_MANIFEST_KEY_BYTES];
+	struct sfs_snapshot_id id;
+	enum sfs_rc rc;
+
+	sfs_pointer_release(&p->pointer);
+	p->pointer = (struct sfs_pointer){ 0 };
+	rc = c->ops->current(c, &p->pointer, p->call, err);
+	if (rc == SFS_E_NOT_FOUND)
+		rc = SFS_OK;
+	if (rc != SFS_OK || !e->has_base)
+		return rc;
+	if (p->pointer.current != NULL &&
+	    sfs_manifest_key_from_ref(p->pointer.current->manifest_ref, key,
+	                              err) == SFS_OK &&
+	    sfs_snapshot_id_from_manifest_key(key, &id) &&
+	    sfs_snapshot_id_compare(&id, &e->base_id) == 0)
+		return SFS_OK;
+	return sfs_err_set(err, SFS_E_STALE,
+	                   "the base of build %s is no longer current; take "
+	                   "the new one (ln -sfn ../../current "
+	                   "staging/%s/base) and publish again",
+	                   e->name, e->name);
+}
+
+/* The time of this try: whole microseconds, after what is current. */
+static enum sfs_rc choose_id(struct publish *p, struct sfs_err *err)
+{
+	int64_t now = sfs_clock_wall_ns() / 1000 * 1000;
+	char key[SFS_MANIFEST_KEY_BYTES];
+	struct sfs_snapshot_id old;
+
+	if (p->pointer.current != NULL &&
+	    sfs_manifest_key_from_ref(p->pointer.current->manifest_ref, key,
+	                              err) == SFS_OK &&
+	    sfs_snapshot_id_from_manifest_key(key, &old) &&
+	    now <= old.published_at_ns)
+		now = old.published_at_ns + 1000;
+	if (now <= p->id.published_at_ns)
+		now = p->id.published_at_ns + 1000;
+	p->id.published_at_ns = now;
+	(void)snprintf(p->id.run_id, sizeof(p->id.run_id), "%s",
+	               p->engine->run_id);
+	return SFS_OK;
+}
+
+/* --- one try ------------------------------------------------------------- */
+
+static enum sfs_rc put_manifest(struct publish *p, struct sfs_err *err)
+{
+	const char *parent =
+		p->pointer.current != NULL ? p->pointer.current->run_id : NULL;
+	struct sfs_catalog *c = catalog_of(p);
+	struct sfs_manifest *m = NULL;
+	void *data = NULL;
+	size_t len;
+	enum sfs_rc rc;
+
+	rc = sfs_engine_compose(p->engine, &p->id, parent, &m, err);
+	if (rc == SFS_OK)
+		rc = sfs_manifest_serialize(m, &data, &len, err);
+	if (rc == SFS_OK)
+		rc = sfs_debug_step("publish.manifest", err);
+	if (rc == SFS_OK) {
+		p->has_manifest = true; /* even if that fails half way */
+		rc = c->ops->put_manifest(c, &p->id, data, len, p->call, err);
+	}
+	sfs_free(data);
+	sfs_manifest_free(m);
+	return rc;
+}
+
+/* Takes back what a try that did not win has left. */
+static void undo(struct publish *p)
+{
+	struct sfs_catalog *c = catalog_of(p);
+	struct sfs_err err;
+
+	if (p->has_tag && c->ops->delete_tag(c, p->tag, NULL, &err) != SFS_OK)
+		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+		        "tag %s of a failed publish stays cause=\"%s\"", p->tag,
+		        err.msg);
+	if (p->has_manifest &&
+	    c->ops->delete_manifest(c, &p->id, NULL, &err) != SFS_OK)
+		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+		        "manifest of a failed publish stays, hidden "
+		        "run_id=%s cause=\"%s\"",
+		        p->id.run_id, err.msg);
+	p->has_tag = false;
+	p->has_manifest = false;
+}
+
+/* The swap failed, and may have happened all the same. */
+static enum sfs_rc ask_pointer(struct publish *p, enum sfs_rc failed,
+                               struct sfs_err *err)
+{
+	struct sfs_catalog *c = catalog_of(p);
+	struct sfs_pointer now = { 0 };
+	struct sfs_err why;
+	bool is_ours;
+
+	if (failed == SFS_E_CONFLICT || failed == SFS_E_BUSY)
+		return failed;
+	if (c->ops->current(c, &now, NULL, &why) != SFS_OK)
+		return failed;
+	is_ours = strcmp(now.current->run_id, p->id.run_id) == 0;
+	sfs_pointer_release(&now);
+	if (!is_ours)
+		return failed;
+	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+	        "the swap reported a failure but happened run_id=%s "
+	        "cause=\"%s\"",
+	        p->id.run_id, err->msg);
+	return SFS_OK;
+}
+
+static enum sfs_rc swap(struct publish *p, struct sfs_err *err)
+{
+	struct sfs_engine *e = p->engine;
+	struct sfs_catalog *c = catalog_of(p);
+	struct sfs_current next = { .updated_at_ns = p->id.published_at_ns };
+	char key[SFS_MANIFEST_KEY_BYTES];
+	struct sfs_call call = { 0, NULL };
+	enum sfs_rc rc;
+	int len;
+
+	sfs_snapshot_id_manifest_key(&p->id, key);
+	len = snprintf(next.manifest_ref, sizeof(next.manifest_ref), "%s/%s",
+	               e->context.url, key);
+	if (len < 0 || (size_t)len >= sizeof(next.manifest_ref))
+		return sfs_err_set(err, SFS_E_INVALID,
+		                   "%s: the URL is too long", e->context.url);
+	(void)snprintf(next.run_id, sizeof(next.run_id), "%s", p->id.run_id);
+	rc = sfs_engine_check(e, p->call, err); /* the last moment to stop */
+	if (rc == SFS_OK)
+		rc = sfs_debug_step("publish.swap", err);
+	if (rc != SFS_OK)
+		return rc;
+	if (e->context.lock_ms > 0)
+		call.deadline_ms = sfs_clock_ms() + e->context.lock_ms;
+	rc = c->ops->swap(c, &next, &p->pointer.tag, NULL, &call, err);
+	return rc == SFS_OK ? SFS_OK : ask_pointer(p, rc, err);
+}
+
+static enum sfs_rc try_once(struct publish *p, struct sfs_err *err)
+{
+	struct sfs_catalog *c = catalog_of(p);
+	struct sfs_engine *e = p->engine;
+	enum sfs_rc rc;
+
+	rc = look(p, err);
+	if (rc == SFS_OK)
+		rc = choose_id(p, err);
+	if (rc == SFS_OK)
+		rc = put_manifest(p, err);
+	if (rc == SFS_OK && p->tag[0] != '\0') {
+		rc = c->ops->put_tag(c, p->tag, &p->id, p->call, err);
+		p->has_tag = rc == SFS_OK;
+	}
+	if (rc == SFS_OK) {
+		e->swap_id = p->id;
+		e->has_swap_id = true;
+		rc = sfs_engine_save_intent(e, "swap", err);
+	}
+	if (rc == SFS_OK)
+		rc = swap(p, err);
+	if (rc != SFS_OK)
+		undo(p);
+	return rc;
+}
+
+/* Without a base, on top of whatever won. */
+static enum sfs_rc try_until_won(struct publish *p, struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_E_CONFLICT;
+
+	for (int i = 0; i < SWAP_TRIES && rc == SFS_E_CONFLICT; i++) {
+		rc = try_once(p, err);
+		if (rc == SFS_E_CONFLICT &&
+		    sfs_engine_check(p->engine, p->call, NULL) != SFS_OK)
+			break;
+	}
+	if (rc == SFS_E_CONFLICT)
+		rc = sfs_err_set(err, SFS_E_BUSY,
+		                 "other publishers were faster again and "
+		                 "again; try once more");
+	return rc;
+}
+
+/* --- afterwards ---------------------------------------------------------- */
+
+static void log_event(struct publish *p)
+{
+	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	struct sfs_catalog *c = catalog_of(p);
+	char id[SFS_SNAPSHOT_ID_BYTES];
+	struct sfs_json_printer j;
+	struct sfs_err err;
+
+	sfs_snapshot_id_text(&p->id, id);
+	sfs_json_printer_init(&j, &text, true, true);
+	sfs_json_object_begin(&j);
+	sfs_json_key(&j, "build");
+	sfs_json_string(&j, p->engine->name, strlen(p->engine->name));
+	sfs_json_key(&j, "from");
+	sfs_json_cstring(&j, p->pointer.current != NULL
+	                             ? p->pointer.current->run_id
+	                             : NULL);
+	sfs_json_key(&j, "tag");
+	sfs_json_cstring(&j, p->tag[0] != '\0' ? p->tag : NULL);
+	sfs_json_key(&j, "to");
+	sfs_json_cstring(&j, id);
+	sfs_json_object_end(&j);
+	if (text.failed != SFS_OK ||
+	    c->ops->log(c, "publish", text.data, NULL, &err) != SFS_OK)
+		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+		        "published, but not logged in the store snapshot=%s",
+		        id);
+	sfs_buf_release(&text);
+}
+
+static void drop_losers(struct sfs_engine *e)
+{
+	const char **winners = sfs_calloc(e->num_dbs, sizeof(*winners));
+	char prefix[SFS_STORE_KEY_MAX];
+	struct sfs_err err;
+	bool has_losers = false;
+	size_t count = 0;
+
+	for (uint32_t i = 0; winners != NULL && i < e->num_dbs; i++) {
+		has_losers = has_losers || e->shards[i].next_attempt > 0;
+		if (e->shards[i].result.key_prefix != NULL)
+			winners[count++] = e->shards[i].result.key_prefix;
+	}
+	(void)snprintf(prefix, sizeof(prefix), "%s/run_id=%s/",
+	               e->config.shard_prefix, e->run_id);
+	if (has_losers && sfs_gc_losers(e->context.store, prefix, winners,
+	                                count, NULL, &err) != SFS_OK)
+		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+		        "losing attempts stay for gc run_id=%s cause=\"%s\"",
+		        e->run_id, err.msg);
+	sfs_free(winners);
+}
+
+void sfs_engine_finish(struct sfs_engine *e, const struct sfs_snapshot_id *id)
+{
+	char key[SFS_MANIFEST_KEY_BYTES];
+	char ref[SFS_URL_BYTES];
+	struct sfs_err err;
+
+	if (sfs_debug_step("publish.swapped", &err) != SFS_OK)
+		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD, "%s", err.msg);
+	sfs_snapshot_id_manifest_key(id, key);
+	(void)snprintf(ref, sizeof(ref), "%s/%s", e->context.url, key);
+	if (e->lease != NULL &&
+	    sfs_lease_succeed(e->lease, ref, NULL, &err) != SFS_OK)
+		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+		        "published, but the run record does not say so "
+		        "run_id=%s cause=\"%s\"",
+		        e->run_id, err.msg);
+}
+
+static enum sfs_rc confirm_lease(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err)
+{
+	enum sfs_rc rc;
+
+	if (e->lease == NULL)
+		return SFS_OK;
+	rc = sfs_lease_confirm(e->lease, call, err);
+	if (rc != SFS_E_CONFLICT)
+		return rc;
+	/* gc took the run for dead: its shards may be gone */
+	sfs_lease_close(e->lease);
+	e->lease = NULL;
+	for (uint32_t i = 0; i < e->num_dbs; i++)
+		sfs_shard_release(&e->shards[i]);
+	return sfs_err_set(err, SFS_E_TRANSIENT,
+	                   "the run of build %s was claimed by a garbage "
+	                   "collection; try again, the shards are built anew",
+	                   e->name);
+}
+
+static enum sfs_rc publish_owned(struct publish *p, struct sfs_err *err)
+{
+	struct sfs_engine *e = p->engine;
+	enum sfs_rc rc;
+
+	rc = sfs_engine_settle_owned(e, true, p->call, err);
+	if (rc == SFS_OK && e->lease == NULL)
+		rc = sfs_engine_begin_run(e, p->call, err);
+	if (rc == SFS_OK)
+		rc = sfs_debug_step("publish.settled", err);
+	if (rc == SFS_OK)
+		rc = check_tag(p, err);
+	if (rc == SFS_OK)
+		rc = confirm_lease(e, p->call, err);
+	if (rc == SFS_OK)
+		rc = try_until_won(p, err);
+	if (rc != SFS_OK)
+		return rc;
+	sfs_engine_finish(e, &p->id);
+	log_event(p);
+	drop_losers(e);
+	return SFS_OK;
+}
+
+enum sfs_rc sfs_engine_publish(struct sfs_engine *e,
+                               struct sfs_snapshot_id *id_out,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	struct publish p = { .engine = e, .call = call };
+	enum sfs_rc rc = sfs_engine_work_begin(e, call, err);
+
+	if (rc != SFS_OK)
+		return rc;
+	rc = publish_owned(&p, err);
+	sfs_pointer_release(&p.pointer);
+	sfs_engine_work_end(e);
+	if (rc == SFS_OK)
+		*id_out = p.id;
+	if (rc == SFS_E_INVALID)
+		err->rc = rc = SFS_E_CORRUPT;
+	return rc;
+}

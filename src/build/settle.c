@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Settling: finds out which shards are not what the files say, and builds
+ * those, several at a time. Afterwards all of them are durable in the store,
+ * and settling again has nothing to do until the files change.
+ */
+#include "build/engine_internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/debugstep.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/uuid.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { OPEN_FILES_WAIT_MS = 3000, THREADS_MAX = 64 };
+
+/* --- the base ----------------------------------------------------------- */
+
+void sfs_engine_drop_base(struct sfs_engine *e)
+{
+	sfs_digests_release(&e->base_digests);
+	sfs_manifest_free(e->base);
+	e->base = NULL;
+	e->has_base = false;
+}
+
+static enum sfs_rc load_base(struct sfs_engine *e, const struct sfs_call *call,
+                             struct sfs_err *err)
+{
+	struct sfs_catalog *catalog = e->context.catalog;
+	struct sfs_snapshot_id id;
+	enum sfs_rc rc;
+
+	if (!sfs_files_get_base(e->files, &id)) {
+		if (e->has_base)
+			sfs_engine_shards_free(e);
+		sfs_engine_drop_base(e);
+		return SFS_OK;
+	}
+	if (e->has_base && sfs_snapshot_id_compare(&id, &e->base_id) == 0)
+		return SFS_OK;
+	sfs_engine_shards_free(e);
+	sfs_engine_drop_base(e);
+	rc = catalog->ops->load(catalog, &id, &e->base, call, err);
+	if (rc == SFS_E_NOT_FOUND)
+		return sfs_err_set(err, SFS_E_STALE,
+		                   "the base of build %s was deleted; link "
+		                   "another one (ln -sfn ... base)",
+		                   e->name);
+	if (rc == SFS_OK)
+		rc = sfs_digests_read(e->base, &e->base_digests, err);
+	if (rc == SFS_OK)
+		rc = sfs_build_config_check_base(&e->config, e->base, err);
+	if (rc == SFS_E_INVALID) {
+		sfs_engine_problem(e, "config.yaml: %s", err->msg);
+		rc = SFS_OK;
+	}
+	if (rc != SFS_OK) {
+		sfs_engine_drop_base(e);
+		return rc;
+	}
+	e->base_id = id;
+	e->has_base = true;
+	return SFS_OK;
+}
+
+/* --- the number of shards ------------------------------------------------ */
+
+void sfs_engine_shards_free(struct sfs_engine *e)
+{
+	for (uint32_t i = 0; e->shards != NULL && i < e->num_dbs; i++)
+		sfs_shard_release(&e->shards[i]);
+	sfs_free(e->shards);
+	sfs_free(e->marks);
+	e->shards = NULL;
+	e->marks = NULL;
+}
+
+static enum sfs_rc make_shards(struct sfs_engine *e, uint32_t num_dbs,
+                               struct sfs_err *err)
+{
+	if (e->shards != NULL && e->num_dbs == num_dbs)
+		return SFS_OK;
+	sfs_engine_shards_free(e);
+	e->num_dbs = num_dbs;
+	e->shards = sfs_calloc(num_dbs, sizeof(*e->shards));
+	e->marks = sfs_calloc(num_dbs, sizeof(*e->marks));
+	if (e->shards != NULL && e->marks != NULL)
+		return SFS_OK;
+	sfs_engine_shards_free(e);
+	return sfs_err_set(err, SFS_E_NO_MEMORY, "%s: out of memory for shards",
+	                   e->name);
+}
+
+static uint64_t shards_for(uint64_t records, uint64_t per_shard)
+{
+	uint64_t n = records / per_shard + (records % per_shard > 0);
+
+	return n > 0 ? n : 1;
+}
+
+/*
+ * With max_keys_per_shard the number of shards follows from that of the
+ * records: they were only counted, and are read a second time.
+ */
+static enum sfs_rc choose_num_dbs(struct sfs_engine *e, uint32_t *out,
+                                  const struct sfs_call *call,
+                                  struct sfs_err *err)
+{
+	uint64_t records;
+	uint64_t wanted;
+	enum sfs_rc rc;
+
+	*out = e->config.num_dbs;
+	if (*out > 0)
+		return SFS_OK;
+	rc = sfs_engine_count_keys(e, err);
+	if (rc != SFS_OK)
+		return rc;
+	pthread_mutex_lock(&e->lock);
+	records = sfs_engine_records_locked(e);
+	pthread_mutex_unlock(&e->lock);
+	wanted = shards_for(records + e->key_files,
+	                    e->config.max_keys_per_shard);
+	if (wanted > SFS_NUM_DBS_MAX)
+		return sfs_err_set(err, SFS_E_INVALID,
+		                   "config.yaml: max_keys_per_shard makes "
+		                   "%" PRIu64 " shards; %d is the limit",
+		                   wanted, SFS_NUM_DBS_MAX);
+	*out = (uint32_t)wanted;
+	if (e->runs != NULL && e->router.num_dbs == *out)
+		return SFS_OK;
+	e->reparses++;
+	rc = sfs_engine_reparse(e, *out, err);
+	if (rc == SFS_OK)
+		rc = sfs_engine_catch_up(e, call, err);
+	return rc;
+}
+
+/* --- what is stale ------------------------------------------------------- */
+
+static enum sfs_rc wait_for_writers(struct sfs_engine *e,
+                                    const struct sfs_call *call,
+                                    struct sfs_err *err)
+{
+	int64_t deadline = sfs_clock_ms() + OPEN_FILES_WAIT_MS;
+	const struct timespec pause = { 0, 2000000 };
+	char name[256] = "";
+	enum sfs_rc rc = SFS_OK;
+
+	/* close(2) returns before the kernel tells us of it */
+	while (rc == SFS_OK) {
+		name[0] = '\0';
+		pthread_mutex_lock(&e->lock);
+		for (struct sfs_source *s = e->sources; s != NULL; s = s->next)
+			if (s->is_open)
+				(void)snprintf(name, sizeof(name), "%s",
+				               s->name);
+		pthread_mutex_unlock(&e->lock);
+		if (name[0] == '\0')
+			return SFS_OK;
+		if (sfs_clock_ms() > deadline)
+			return sfs_err_set(err, SFS_E_CORRUPT,
+			                   "ingest/%s: still open for writing; "
+			                   "close it first",
+			                   name);
+		(void)nanosleep(&pause, NULL);
+		rc = sfs_engine_refresh(e, err);
+		if (rc == SFS_OK)
+			rc = sfs_engine_check(e, call, err);
+	}
+	return rc;
+}
+
+static bool is_same_mark(const struct sfs_shard_mark *a,
+                         const struct sfs_shard_mark *b)
+{
+	return a->ingest == b->ingest && a->keys == b->keys;
+}
+
+static uint32_t mark_stale(struct sfs_engine *e)
+{
+	struct sfs_shard_mark *mark;
+	struct sfs_shard *s;
+	uint32_t stale = 0;
+
+	for (uint32_t i = 0; i < e->num_dbs; i++) {
+		mark = &e->marks[i];
+		s = &e->shards[i];
+		mark->ingest = sfs_runs_stamp(e->runs, i);
+		if (mark->ingest != 0)
+			mark->ingest = sfs_mix64(mark->ingest) ^ e->reparses;
+		s->is_touched = mark->ingest != 0 || mark->keys != 0;
+		if (s->state != SFS_SHARD_STALE &&
+		    !is_same_mark(mark, &s->mark))
+			sfs_shard_release(s);
+		stale += s->state == SFS_SHARD_STALE;
+	}
+	return stale;
+}
+
+static enum sfs_rc catch_up_all(struct sfs_engine *e, bool is_final,
+                                const struct sfs_call *call,
+                                struct sfs_err *err)
+{
+	bool is_due;
+	enum sfs_rc rc;
+
+	if (is_final) {
+		rc = wait_for_writers(e, call, err);
+		if (rc != SFS_OK)
+			return rc;
+	}
+	do {
+		rc = sfs_engine_refresh(e, err);
+		if (rc == SFS_OK)
+			rc = sfs_engine_catch_up(e, call, err);
+		pthread_mutex_lock(&e->lock);
+		is_due = e->needs_reset || e->has_next_config ||
+		         (is_final && e->needs_relist);
+		pthread_mutex_unlock(&e->lock);
+		if (rc == SFS_OK)
+			rc = sfs_engine_check(e, call, err);
+	} while (rc == SFS_OK && is_due);
+	return rc;
+}
+
+enum sfs_rc sfs_engine_prepare(struct sfs_engine *e, bool is_final,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	uint32_t num_dbs = 0;
+	enum sfs_rc rc;
+
+	pthread_mutex_lock(&e->lock);
+	sfs_buf_reset(&e->problems);
+	pthread_mutex_unlock(&e->lock);
+	rc = catch_up_all(e, is_final, call, err);
+	if (rc == SFS_OK)
+		rc = load_base(e, call, err);
+	if (rc == SFS_OK)
+		rc = choose_num_dbs(e, &num_dbs, call, err);
+	if (rc == SFS_OK)
+		rc = make_shards(e, num_dbs, err);
+	if (rc == SFS_OK)
+		rc = sfs_engine_mark_keys(e, call, err);
+	if (rc == SFS_OK)
+		rc = sfs_engine_refuse(e, err);
+	if (rc == SFS_OK)
+		rc = sfs_runs_compact(e->runs, call, err);
+	if (rc == SFS_OK)
+		e->to_seal = mark_stale(e);
+	return rc;
+}
+
+/* --- the builders -------------------------------------------------------- */
+
+struct team {
+	struct sfs_engine *engine;
+	const struct sfs_call *call;
+	pthread_mutex_t lock;
+	uint32_t next;      /* protected by lock, as all below */
+	struct sfs_err err; /* the first failure */
+};
+
+/* The next stale shard; false: none, or one has failed. */
+static bool take_shard(struct team *t, uint32_t *db_id)
+{
+	struct sfs_engine *e = t->engine;
+	bool found = false;
+
+	pthread_mutex_lock(&t->lock);
+	while (t->err.rc == SFS_OK && !found && t->next < e->num_dbs) {
+		*db_id = t->next++;
+		found = e->shards[*db_id].state == SFS_SHARD_STALE;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return found;
+}
+
+static void *build_shards(void *arg)
+{
+	struct team *t = arg;
+	struct sfs_engine *e = t->engine;
+	struct sfs_err err;
+	uint8_t *memory;
+	uint32_t db_id;
+	enum sfs_rc rc;
+
+	if (!take_shard(t, &db_id))
+		return NULL;
+	memory = sfs_slabs_get(e->context.slabs);
+	do {
+		rc = sfs_engine_build_shard(e, db_id, memory, t->call, &err);
+		if (rc != SFS_OK && rc != SFS_E_CANCELED)
+			(void)sfs_err_wrap(&err, "ShardCoverageError: shard %u",
+			                   db_id);
+		if (rc != SFS_OK) {
+			pthread_mutex_lock(&t->lock);
+			if (t->err.rc == SFS_OK)
+				t->err = err;
+			pthread_mutex_unlock(&t->lock);
+		}
+		pthread_mutex_lock(&e->lock);
+		e->sealed += rc == SFS_OK;
+		pthread_mutex_unlock(&e->lock);
+	} while (rc == SFS_OK && take_shard(t, &db_id));
+	sfs_slabs_put(e->context.slabs, memory);
+	return NULL;
+}
+
+static enum sfs_rc run_team(struct sfs_engine *e, const struct sfs_call *call,
+                            struct sfs_err *err)
+{
+	struct team t = { .engine = e, .call = call };
+	pthread_t threads[THREADS_MAX];
+	unsigned count = e->context.threads;
+	unsigned made = 0;
+
+	pthread_mutex_init(&t.lock, NULL);
+	count = count < THREADS_MAX ? count : THREADS_MAX;
+	count = count < e->to_seal ? count : e->to_seal;
+	while (made + 1 < count &&
+	       pthread_create(&threads[made], NULL, build_shards, &t) == 0)
+		made++;
+	(void)build_shards(&t); /* this thread is one of them */
+	for (unsigned i = 0; i < made; i++)
+		(void)pthread_join(threads[i], NULL);
+	pthread_mutex_destroy(&t.lock);
+	if (t.err.rc == SFS_OK)
+		return SFS_OK;
+	sfs_engine_problem(e, "%s", t.err.msg);
+	return sfs_err_set(err, t.err.rc, "%s", t.err.msg);
+}
+
+/* --- the run ------------------------------------------------------------- */
+
+static enum sfs_rc begin_lease(struct sfs_engine *e,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	struct sfs_lease_config config = {
+		.store = e->context.store,
+		.run_prefix = e->context.run_prefix,
+		.run_id = e->run_id,
+		.s3_prefix = e->context.url,
+		.shard_prefix = e->config.shard_prefix,
+		.db_path_template = e->config.db_path_template,
+		.writer_type = "shardyfs",
+		.record_key = e->record_key[0] != '\0' ? e->record_key : NULL,
+	};
+	enum sfs_rc rc = sfs_lease_begin(&config, &e->lease, call, err);
+
+	if (rc == SFS_OK) {
+		(void)snprintf(e->record_key, sizeof(e->record_key), "%s",
+		               sfs_lease_record_key(e->lease));
+		return SFS_OK;
+	}
+	if (rc == SFS_E_CONFLICT || rc == SFS_E_CANCELED)
+		return rc;
+	/* shardyfusion's rule: a run record never fails a build */
+	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+	        "no run record build=%s run_id=%s cause=\"%s\"", e->name,
+	        e->run_id, err->msg);
+	return SFS_OK;
+}
+
+/*
+ * The run's id, and its record, before its first object. A run that was
+ * claimed (its lease was long over) is given up for a new one.
+ */
+enum sfs_rc sfs_engine_begin_run(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	if (e->lease != NULL)
+		return SFS_OK;
+	if (e->run_id[0] != '\0') {
+		rc = begin_lease(e, call, err);
+		if (rc != SFS_E_CONFLICT)
+			return rc;
+		for (uint32_t i = 0; i < e->num_dbs; i++)
+			sfs_shard_release(&e->shards[i]);
+		e->to_seal = e->num_dbs;
+		e->record_key[0] = '\0';
+	}
+	rc = sfs_uuid_hex(e->run_id, err);
+	if (rc == SFS_OK)
+		rc = sfs_engine_save_intent(e, "building", err);
+	if (rc == SFS_OK)
+		rc = begin_lease(e, call, err);
+	if (rc == SFS_OK)
+		rc = sfs_engine_save_intent(e, "building", err);
+	return rc;
+}
+
+static enum sfs_rc make_durable(struct sfs_engine *e,
+                                const struct sfs_call *call,
+                                struct sfs_err *err)
+{
+	char prefix[SFS_STORE_KEY_MAX];
+	enum sfs_rc rc;
+
+	(void)snprintf(prefix, sizeof(prefix), "%s/run_id=%s/",
+	               e->config.shard_prefix, e->run_id);
+	rc = sfs_debug_step("build.barrier", err);
+	if (rc == SFS_OK)
+		rc = e->context.store->ops->barrier(e->context.store, prefix,
+		                                    call, err);
+	if (rc == SFS_OK)
+		return SFS_OK;
+	for (uint32_t i = 0; i < e->num_dbs; i++)
+		sfs_shard_release(&e->shards[i]); /* built again */
+	return rc;
+}
+
+static enum sfs_rc build_stale(struct sfs_engine *e,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	enum sfs_rc rc;
+
+	rc = sfs_engine_begin_run(e, call, err);
+	if (rc == SFS_OK)
+		rc = sfs_engine_read_keys(e, call, err);
+	if (rc == SFS_OK)
+		rc = run_team(e, call, err);
+	if (rc == SFS_OK)
+		rc = make_durable(e, call, err);
+	sfs_runs_free(e->overlay);
+	e->overlay = NULL;
+	return rc;
+}
+
+enum sfs_rc sfs_engine_settle_owned(struct sfs_engine *e, bool is_final,
+                                    const struct sfs_call *call,
+                                    struct sfs_err *err)
+{
+	enum sfs_rc rc;
+
+	pthread_mutex_lock(&e->lock);
+	e->is_settling = true;
+	e->sealed = 0;
+	e->needs_settle = false;
+	pthread_mutex_unlock(&e->lock);
+	rc = sfs_engine_prepare(e, is_final, call, err);
+	if (rc == SFS_OK && e->to_seal > 0)
+		rc = build_stale(e, call, err);
+	pthread_mutex_lock(&e->lock);
+	e->is_settling = false;
+	pthread_mutex_unlock(&e->lock);
+	return rc;
+}
+
+enum sfs_rc sfs_engine_settle(struct sfs_engine *e, const struct sfs_call *call,
+                              struct sfs_err *err)
+{
+	enum sfs_rc rc = sfs_engine_work_begin(e, call, err);
+
+	if (rc != SFS_OK)
+		return rc;
+	rc = sfs_engine_settle_owned(e, false, call, err);
+	sfs_engine_work_end(e);
+	return rc;
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ingest files that the engine knows: listing them, beginning again, and
+ * waiting until all of them are read. What was parsed is void when a file was
+ * removed, replaced or written in the middle: then everything is read again
+ * from the beginning, which is always right and seldom needed.
+ */
+#include "build/engine_internal.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+uint64_t sfs_engine_records_locked(const struct sfs_engine *e)
+{
+	uint64_t total = 0;
+
+	for (const struct sfs_source *s = e->sources; s != NULL; s = s->next)
+		total += s->records;
+	return total;
+}
+
+/* --- the list of files -------------------------------------------------- */
+
+void sfs_engine_kick_locked(struct sfs_engine *e, struct sfs_source *s)
+{
+	if (s->format != SFS_INGEST_INVALID && e->has_config && !e->is_paused &&
+	    !e->is_closing && !e->needs_reset)
+		sfs_workers_submit(e->context.workers, &s->job);
+}
+
+static void source_free(struct sfs_source *s)
+{
+	sfs_source_close_reading(s);
+	sfs_buf_release(&s->problems);
+	sfs_free(s->name);
+	sfs_free(s);
+}
+
+static struct sfs_source *source_new(struct sfs_engine *e,
+                                     const struct sfs_ingest_file *file)
+{
+	struct sfs_source *s = sfs_calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->name = sfs_strdup(file->name);
+	if (s->name == NULL) {
+		sfs_free(s);
+		return NULL;
+	}
+	s->engine = e;
+	s->job.run = sfs_engine_run_source;
+	s->seq = file->seq;
+	s->fd = -1;
+	sfs_buf_init(&s->problems, SFS_ENGINE_PROBLEMS_BYTES);
+	if (!sfs_ingest_name_parse(s->name, &s->format, &s->compression))
+		s->format = SFS_INGEST_INVALID;
+	return s;
+}
+
+static struct sfs_source *find_locked(struct sfs_engine *e, uint64_t seq)
+{
+	struct sfs_source *s = e->sources;
+
+	while (s != NULL && s->seq != seq)
+		s = s->next;
+	return s;
+}
+
+static enum sfs_rc size_of(struct sfs_engine *e, uint64_t seq, uint64_t *out,
+                           struct sfs_err *err)
+{
+	struct stat st;
+	enum sfs_rc rc;
+	int fd;
+
+	rc = sfs_files_open_ingest(e->files, seq, &fd, err);
+	if (rc != SFS_OK)
+		return rc;
+	if (fstat(fd, &st) != 0)
+		rc = sfs_err_sys(err, errno, "ingest file %" PRIu64, seq);
+	else
+		*out = (uint64_t)st.st_size;
+	(void)close(fd);
+	return rc;
+}
+
+/* Takes what a listing says of one file. */
+static enum sfs_rc note_listed(struct sfs_engine *e,
+                               const struct sfs_ingest_file *file,
+                               struct sfs_err *err)
+{
+	struct sfs_source **at = &e->sources;
+	struct sfs_source *s;
+	uint64_t size = 0;
+	enum sfs_rc rc;
+
+	rc = size_of(e, file->seq, &size, err);
+	if (rc == SFS_E_NOT_FOUND)
+		return SFS_OK; /* gone meanwhile: another listing will come */
+	if (rc != SFS_OK)
+		return rc;
+	pthread_mutex_lock(&e->lock);
+	s = find_locked(e, file->seq);
+	if (s != NULL && strcmp(s->name, file->name) != 0) {
+		e->needs_reset = true;
+	} else if (s == NULL) {
+		s = source_new(e, file);
+		while (s != NULL && *at != NULL && (*at)->seq < s->seq)
+			at = &(*at)->next;
+		if (s != NULL) {
+			s->next = *at;
+			*at = s;
+		}
+	}
+	if (s == NULL) {
+		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	} else {
+		s->is_listed = true;
+		s->is_open = file->is_open;
+		s->is_incomplete = file->is_incomplete;
+		/* it was at its end, or what was read is gone */
+		if ((s->is_finished && size > s->size) || size < s->fed)
+			e->needs_reset = true;
+		if (size > s->size)
+			s->size = size;
+		sfs_engine_kick_locked(e, s);
+	}
+	pthread_mutex_unlock(&e->lock);
+	return rc;
+}
+
+/* A file that is gone: nothing is lost if nothing was read of it. */
+static void drop_unlisted(struct sfs_engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	for (struct sfs_source *s = e->sources; s != NULL; s = s->next) {
+		if (!s->is_listed)
+			e->needs_reset = true;
+	}
+	pthread_mutex_unlock(&e->lock);
+}
+
+enum sfs_rc sfs_engine_relist(struct sfs_engine *e, struct sfs_err *err)
+{
+	struct sfs_ingest_files list = { 0 };
+	enum sfs_rc rc;
+
+	pthread_mutex_lock(&e->lock);
+	for (struct sfs_source *s = e->sources; s != NULL; s = s->next)
+		s->is_listed = false;
+	pthread_mutex_unlock(&e->lock);
+	rc = sfs_files_list_ingest(e->files, &list, err);
+	for (size_t i = 0; rc == SFS_OK && i < list.count; i++)
+		rc = note_listed(e, &list.files[i], err);
+	sfs_ingest_files_release(&list);
+	if (rc == SFS_OK)
+		drop_unlisted(e);
+	return rc;
+}
+
+/* --- beginning again ---------------------------------------------------- */
+
+/* No slice and no spill runs, and none will before is_paused is false. */
+static void pause_reading(struct sfs_engine *e)
+{
+	bool is_quiet = false;
+
+	pthread_mutex_lock(&e->lock);
+	e->is_paused = true;
+	while (!is_quiet) {
+		is_quiet = e->slices == 0;
+		for (int i = 0; i < SFS_ENGINE_SLOTS; i++)
+			is_quiet =
+				is_quiet && e->slots[i].state == SFS_SLOT_IDLE;
+		if (!is_quiet)
+			pthread_cond_wait(&e->changed, &e->lock);
+	}
+	pthread_mutex_unlock(&e->lock);
+	for (struct sfs_source *s = e->sources; s != NULL; s = s->next)
+		sfs_workers_drain(e->context.workers, &s->job);
+	for (int i = 0; i < SFS_ENGINE_SLOTS; i++)
+		sfs_workers_drain(e->context.spillers, &e->slots[i].job);
+}
+
+void sfs_engine_slots_free(struct sfs_engine *e)
+{
+	for (int i = 0; i < SFS_ENGINE_SLOTS; i++) {
+		sfs_run_filler_free(e->slots[i].filler);
+		e->slots[i].filler = NULL;
+	}
+}
+
+void sfs_engine_sources_free(struct sfs_engine *e)
+{
+	struct sfs_source *next;
+	struct sfs_source *s;
+
+	pause_reading(e);
+	pthread_mutex_lock(&e->lock);
+	s = e->sources;
+	e->sources = NULL;
+	pthread_mutex_unlock(&e->lock);
+	for (; s != NULL; s = next) {
+		next = s->next;
+		source_free(s);
+	}
+}
+
+static enum sfs_rc make_runs(struct sfs_engine *e, uint32_t num_dbs,
+                             struct sfs_err *err)
+{
+	struct sfs_runs_config config = {
+		.dir_fd = sfs_files_runs_fd(e->files),
+		.num_dbs = num_dbs,
+		.slabs = e->context.slabs,
+	};
+	enum sfs_rc rc;
+
+	e->router.encoding = e->config.key_encoding;
+	e->router.num_dbs = num_dbs;
+	rc = sfs_runs_new(&config, &e->runs, err);
+	for (int i = 0; rc == SFS_OK && i < SFS_ENGINE_SLOTS; i++)
+		rc = sfs_run_filler_new(e->runs, &e->slots[i].filler, err);
+	return rc;
+}
+
+enum sfs_rc sfs_engine_reparse(struct sfs_engine *e, uint32_t num_dbs,
+                               struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	sfs_engine_sources_free(e);
+	sfs_engine_slots_free(e);
+	sfs_runs_free(e->runs);
+	e->runs = NULL;
+	if (num_dbs > 0)
+		rc = make_runs(e, num_dbs, err);
+	if (rc != SFS_OK) {
+		sfs_engine_slots_free(e);
+		sfs_runs_free(e->runs);
+		e->runs = NULL;
+	}
+	pthread_mutex_lock(&e->lock);
+	e->fault = (struct sfs_err){ 0 };
+	e->needs_reset = rc != SFS_OK;
+	e->is_paused = false;
+	pthread_mutex_unlock(&e->lock);
+	if (rc == SFS_OK)
+		rc = sfs_engine_relist(e, err);
+	return rc;
+}
+
+/* --- catching up -------------------------------------------------------- */
+
+static bool is_behind_locked(const struct sfs_engine *e)
+{
+	for (const struct sfs_source *s = e->sources; s != NULL; s = s->next) {
+		if (s->format == SFS_INGEST_INVALID || s->is_finished ||
+		    s->fault.rc != SFS_OK)
+			continue;
+		if (s->fed < s->size || !s->is_open)
+			return true;
+	}
+	return e->slices > 0;
+}
+
+static enum sfs_rc wait_parsed(struct sfs_engine *e,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	pthread_mutex_lock(&e->lock);
+	for (struct sfs_source *s = e->sources; s != NULL; s = s->next)
+		sfs_engine_kick_locked(e, s);
+	while (rc == SFS_OK && !e->needs_reset && is_behind_locked(e)) {
+		struct timespec until;
+
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 50000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		(void)pthread_cond_timedwait(&e->changed, &e->lock, &until);
+		pthread_mutex_unlock(&e->lock);
+		rc = sfs_engine_check(e, call, err);
+		pthread_mutex_lock(&e->lock);
+	}
+	pthread_mutex_unlock(&e->lock);
+	return rc;
+}
+
+static void spill_rest(struct sfs_engine *e)
+{
+	struct sfs_fill_slot *slot;
+	bool is_due;
+
+	for (int i = 0; i < SFS_ENGINE_SLOTS; i++) {
+		slot = &e->slots[i];
+		pthread_mutex_lock(&e->lock);
+		is_due = slot->state == SFS_SLOT_IDLE && slot->filler != NULL &&
+		         !sfs_run_filler_is_empty(slot->filler);
+		if (is_due)
+			slot->state = SFS_SLOT_FILLING;
+		pthread_mutex_unlock(&e->lock);
+		if (is_due)
+			sfs_engine_spill_slot(slot);
+	}
+	pthread_mutex_lock(&e->lock);
+	for (int i = 0; i < SFS_ENGINE_SLOTS; i++) {
+		while (e->slots[i].state == SFS_SLOT_SPILLING)
+			pthread_cond_wait(&e->changed, &e->lock);
+	}
+	pthread_mutex_unlock(&e->lock);
+}
+
+static enum sfs_rc fault_of(struct sfs_engine *e, struct sfs_err *err)
+{
+	struct sfs_err fault = { 0 };
+
+	pthread_mutex_lock(&e->lock);
+	fault = e->fault;
+	for (struct sfs_source *s = e->sources; fault.rc == SFS_OK && s != NULL;
+	     s = s->next)
+		fault = s->fault;
+	if (fault.rc != SFS_OK)
+		e->needs_reset = true; /* the next try begins again */
+	pthread_mutex_unlock(&e->lock);
+	if (fault.rc == SFS_OK)
+		return SFS_OK;
+	return sfs_err_set(err, fault.rc, "%s", fault.msg);
+}
+
+enum sfs_rc sfs_engine_catch_up(struct sfs_engine *e,
+                                const struct sfs_call *call,
+                                struct sfs_err *err)
+{
+	enum sfs_rc rc = wait_parsed(e, call, err);
+
+	if (rc == SFS_OK)
+		spill_rest(e);
+	if (rc == SFS_OK)
+		rc = fault_of(e, err);
+	return rc;
+}
