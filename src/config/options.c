@@ -14,13 +14,19 @@
 
 #define ID_MAX INT64_C(4294967294) /* 2^32 - 1 means "no change" */
 
-enum { DAY_MS = 86400000 };
+#define MIB (INT64_C(1) << 20)
+#define GIB (INT64_C(1) << 30)
+
+enum { DAY_MS = 86400000, SHARDS_MAX = 65536 };
 
 #define AT(field) offsetof(struct sfs_options, field)
 
 static enum sfs_rc check_log_target(const char *value, struct sfs_err *err);
 static enum sfs_rc check_ref(const char *value, struct sfs_err *err);
 static enum sfs_rc check_run_prefix(const char *value, struct sfs_err *err);
+static enum sfs_rc check_directory(const char *value, struct sfs_err *err);
+static enum sfs_rc check_url(const char *value, struct sfs_err *err);
+static enum sfs_rc check_key_encoding(const char *value, struct sfs_err *err);
 
 #define ROW_BOOL(name_, group_, field, sets_, fallback_, help_)          \
 	{                                                                \
@@ -87,6 +93,36 @@ static const struct sfs_option TABLE[] = {
 	           "the same for files; wins over umask"),
 	ROW_NUMBER("dmask", OCTAL, ACCESS, dmask, NULL, 0, 0777, "MODE",
 	           "the same for directories; wins over umask"),
+
+	ROW_STRING("staging_dir", BUILD, staging_dir, NULL, "DIR",
+	           "where builds are kept, on a local disk; else a directory "
+	           "of this store below /var/lib/shardyfs or "
+	           "~/.local/state/shardyfs",
+	           check_directory),
+	ROW_NUMBER("build_memory", SIZE, BUILD, build_memory, "256m", 32 * MIB,
+	           1024 * GIB, "SIZE", "memory for building"),
+	ROW_NUMBER("build_threads", INT, BUILD, build_threads, NULL, 1, 256,
+	           "N", "shards built at once, else the number of CPUs"),
+	ROW_NUMBER("value_max", SIZE, BUILD, value_max, "64m", 1, GIB, "SIZE",
+	           "the largest value"),
+	ROW_STRING("key_encoding", BUILD, key_encoding, NULL, "ENCODING",
+	           "of new builds: u64be, u32be, utf8 or raw; else the current "
+	           "snapshot's, or u64be",
+	           check_key_encoding),
+	ROW_NUMBER("num_dbs", INT, BUILD, num_dbs, NULL, 1, SHARDS_MAX, "N",
+	           "shards of new builds; else as many as the current "
+	           "snapshot has, or 8"),
+	ROW_STRING("url", BUILD, url, NULL, "URL",
+	           "what published manifests call the store, else its "
+	           "file:// URL",
+	           check_url),
+	ROW_BOOL("sync_on_close", BUILD, sync_on_close, true, "false",
+	         "let closing a staged file also sync it"),
+	ROW_NUMBER("settle", TIME, BUILD, settle_ms, "2s", 0, DAY_MS, "TIME",
+	           "begin to build so long after the last ingest file was "
+	           "closed; 0: only when asked"),
+	ROW_NUMBER("lock_timeout", TIME, BUILD, lock_timeout_ms, "30s", 0,
+	           DAY_MS, "TIME", "wait so long for another publisher"),
 
 	ROW_STRING("config", PROGRAM, config, NULL, "FILE",
 	           "read options from this YAML file", NULL),
@@ -194,6 +230,37 @@ static enum sfs_rc check_run_prefix(const char *value, struct sfs_err *err)
 		if (part[len] == '\0')
 			return SFS_OK;
 	}
+}
+
+static enum sfs_rc check_directory(const char *value, struct sfs_err *err)
+{
+	if (value[0] == '/')
+		return SFS_OK;
+	return sfs_err_set(err, SFS_E_INVALID, "must be an absolute path");
+}
+
+static enum sfs_rc check_url(const char *value, struct sfs_err *err)
+{
+	const char *rest = strstr(value, "://");
+
+	if (rest != NULL && rest != value && rest[3] != '\0')
+		return SFS_OK;
+	return sfs_err_set(err, SFS_E_INVALID,
+	                   "must be a URL such as s3://bucket/prefix");
+}
+
+/* The names of format/keys.h, which is above this room. */
+static enum sfs_rc check_key_encoding(const char *value, struct sfs_err *err)
+{
+	static const char *const names[] = { "u64be", "u32be", "utf8", "raw" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) == 0)
+			return SFS_OK;
+	}
+	return sfs_err_set(err, SFS_E_INVALID,
+	                   "must be u64be, u32be, utf8 or raw");
 }
 
 static char folded(char c)
@@ -314,6 +381,7 @@ static void print_row(struct sfs_buf *out, const struct sfs_option *option,
 	case SFS_OPTION_INT:
 	case SFS_OPTION_OCTAL:
 	case SFS_OPTION_TIME:
+	case SFS_OPTION_SIZE:
 		value = *(const int64_t *)field;
 		if (value >= option->min)
 			sfs_option_print_number(option, value, number);

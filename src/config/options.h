@@ -51,9 +51,21 @@ struct sfs_options {
 	int64_t threads;
 	int64_t max_open_shards;
 	int64_t notify_fd; /* -1: none */
-	char *log;         /* "auto", "stderr", "syslog", absolute path */
-	char *log_level;   /* valid for sfs_log_set_levels() */
-	char *config;      /* the file that was read, or NULL */
+
+	/* staging and publishing */
+	char *staging_dir;     /* NULL: by the store, see shardyfs(1) */
+	char *url;             /* NULL: the store's own */
+	char *key_encoding;    /* NULL: as the current snapshot's */
+	int64_t num_dbs;       /* -1: as the current snapshot's, or 8 */
+	int64_t build_memory;  /* bytes, as value_max */
+	int64_t build_threads; /* -1: as many as there are CPUs */
+	int64_t value_max;
+	int64_t settle_ms; /* 0: never by itself */
+	int64_t lock_timeout_ms;
+	bool sync_on_close;
+	char *log;       /* "auto", "stderr", "syslog", absolute path */
+	char *log_level; /* valid for sfs_log_set_levels() */
+	char *config;    /* the file that was read, or NULL */
 
 	/* mount(8)'s own, 1 or 0 as asked, -1 where nobody did */
 	int8_t kernel_suid, kernel_dev, kernel_exec, kernel_atime;
@@ -87,6 +99,7 @@ enum sfs_option_type {
 	SFS_OPTION_INT,
 	SFS_OPTION_OCTAL,
 	SFS_OPTION_TIME, /* ms; suffix ms, s (none), m, h, d */
+	SFS_OPTION_SIZE, /* bytes; suffix k, m, g: times 1024 */
 	SFS_OPTION_STRING,
 	SFS_OPTION_IGNORED, /* accepted, with any value, without effect */
 };
@@ -94,6 +107,7 @@ enum sfs_option_type {
 enum sfs_option_group {
 	SFS_OPTION_GROUP_DATA = 1,
 	SFS_OPTION_GROUP_ACCESS,
+	SFS_OPTION_GROUP_BUILD,
 	SFS_OPTION_GROUP_PROGRAM,
 	SFS_OPTION_GROUP_LIMITS,
 	SFS_OPTION_GROUP_KERNEL,
@@ -128,7 +142,7 @@ const struct sfs_option *sfs_option_nearest(const char *name, size_t len);
 enum { SFS_OPTION_NUMBER_BYTES = 32 };
 
 /*
- * Numbers (INT, OCTAL, TIME) as text and back. Reading is INVALID with
+ * Numbers (INT, OCTAL, TIME, SIZE) as text and back. Reading is INVALID with
  * what would be right; printing chooses the largest exact unit.
  */
 enum sfs_rc sfs_option_read_number(const struct sfs_option *option,

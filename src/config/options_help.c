@@ -9,6 +9,7 @@ enum { HELP_COLUMN = 26, HELP_WIDTH = 79 };
 static const char *const TITLES[] = {
 	[SFS_OPTION_GROUP_DATA] = "What is shown",
 	[SFS_OPTION_GROUP_ACCESS] = "Owners and permissions",
+	[SFS_OPTION_GROUP_BUILD] = "Staging and publishing",
 	[SFS_OPTION_GROUP_PROGRAM] = "The program",
 	[SFS_OPTION_GROUP_LIMITS] = "Limits",
 	[SFS_OPTION_GROUP_KERNEL] = "Options of mount(8), for the kernel",
@@ -116,7 +117,8 @@ void sfs_options_help(const char *program, struct sfs_buf *out)
 	               "alone means yes; also\n"
 	               "NAME=true, yes, on, 1 or false, no, off, 0. Times: "
 	               "ms, s (or nothing), m, h, d.\n"
-	               "'-' and '_' are equal in names.\n",
+	               "Sizes: bytes, or k, m, g of 1024. '-' and '_' are "
+	               "equal in names.\n",
 	               program);
 	for (group = SFS_OPTION_GROUP_DATA; group < SFS_OPTION_GROUP_IGNORED;
 	     group++)

@@ -183,6 +183,7 @@ void sfs_setting_apply(struct sfs_options_parser *p,
 	case SFS_OPTION_INT:
 	case SFS_OPTION_OCTAL:
 	case SFS_OPTION_TIME:
+	case SFS_OPTION_SIZE:
 		set_number(p, option, s);
 		break;
 	case SFS_OPTION_STRING:

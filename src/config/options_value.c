@@ -20,7 +20,17 @@ static const struct unit TIMES[] = {
 	{ "s", 1000 },     { "ms", 1 },      { "", 1000 },
 };
 
-enum { TIMES_COUNT = sizeof(TIMES) / sizeof(TIMES[0]) };
+static const struct unit SIZES[] = {
+	{ "g", 1 << 30 },
+	{ "m", 1 << 20 },
+	{ "k", 1 << 10 },
+	{ "", 1 },
+};
+
+enum {
+	TIMES_COUNT = sizeof(TIMES) / sizeof(TIMES[0]),
+	SIZES_COUNT = sizeof(SIZES) / sizeof(SIZES[0]),
+};
 
 static const struct unit *units_of(const struct sfs_option *option,
                                    size_t *count)
@@ -29,6 +39,10 @@ static const struct unit *units_of(const struct sfs_option *option,
 	if (option->type == SFS_OPTION_TIME) {
 		*count = TIMES_COUNT;
 		return TIMES;
+	}
+	if (option->type == SFS_OPTION_SIZE) {
+		*count = SIZES_COUNT;
+		return SIZES;
 	}
 	return NULL;
 }
@@ -70,6 +84,8 @@ static const char *form_of(enum sfs_option_type type)
 		return "an octal number";
 	case SFS_OPTION_TIME:
 		return "a time (units ms, s, m, h, d; else seconds)";
+	case SFS_OPTION_SIZE:
+		return "a size (units k, m, g of 1024; else bytes)";
 	case SFS_OPTION_INT:
 	case SFS_OPTION_BOOL:
 	case SFS_OPTION_KERNEL:
