@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "build/area.h"
 #include "cli/daemon.h"
 #include "cli/mountpoint.h"
 #include "cli/stack.h"
@@ -30,6 +31,9 @@ struct mount {
 	struct sfs_buf config_text;
 	char *mountpoint;
 	struct sfs_stack stack;
+	struct sfs_area *area; /* NULL: nothing can be staged */
+	char area_dir[SFS_STORE_KEY_MAX];
+	struct sfs_err no_area; /* rc not SFS_OK: why there should be one */
 	struct sfs_tracker *tracker;
 	struct sfs_fs *fs;
 	struct sfs_session *session;
@@ -216,6 +220,65 @@ static enum sfs_rc open_engine(struct mount *m, struct sfs_err *err)
 	return rc;
 }
 
+static enum sfs_rc open_area_at(struct mount *m, struct sfs_err *err)
+{
+	const struct sfs_options *o = m->options;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct sfs_area_config config = {
+		.dir = m->area_dir,
+		.store = m->stack.store,
+		.catalog = m->stack.catalog,
+		.run_prefix = o->run_prefix,
+		.url = o->url,
+		.build_memory = (size_t)o->build_memory,
+		.threads = o->build_threads > 0 ? (unsigned)o->build_threads
+		           : cpus > 0           ? (unsigned)cpus
+		                                : 1,
+		.value_max = (size_t)o->value_max,
+		.sync_on_close = o->sync_on_close,
+		.settle_ms = o->settle_ms,
+		.lock_ms = o->lock_timeout_ms,
+		.key_encoding =
+			o->key_encoding != NULL
+				? sfs_key_encoding_from_text(o->key_encoding)
+				: SFS_KEY_INVALID,
+		.num_dbs = o->num_dbs > 0 ? (uint32_t)o->num_dbs : 0,
+		.adopt = true,
+	};
+	enum sfs_rc rc = SFS_OK;
+
+	if (o->staging_dir == NULL)
+		rc = sfs_area_default_dir(m->stack.store->url, m->area_dir,
+		                          sizeof(m->area_dir), err);
+	else if (strlen(o->staging_dir) >= sizeof(m->area_dir))
+		rc = sfs_err_set(err, SFS_E_NAME_TOO_LONG,
+		                 "staging_dir: the path is too long");
+	else
+		(void)snprintf(m->area_dir, sizeof(m->area_dir), "%s",
+		               o->staging_dir);
+	if (rc == SFS_OK)
+		rc = sfs_area_open(&config, &m->area, err);
+	return rc;
+}
+
+/*
+ * Reading must not depend on a disk for writing: without staging the mount
+ * works, and staging/ says why it is empty.
+ */
+static void open_area(struct mount *m)
+{
+	const struct sfs_options *o = m->options;
+
+	if (o->read_only || o->ref != NULL ||
+	    open_area_at(m, &m->no_area) == SFS_OK)
+		return;
+	m->area = NULL;
+	sfs_log(SFS_LOG_WARN, SFS_LOG_MAIN,
+	        "nothing can be staged or published in this mount: "
+	        "staging_dir= names another directory rc=%s cause=\"%s\"",
+	        sfs_rc_name(m->no_area.rc), m->no_area.msg);
+}
+
 static enum sfs_rc open_tracker(struct mount *m, struct sfs_err *err)
 {
 	const struct sfs_options *o = m->options;
@@ -251,6 +314,11 @@ static enum sfs_rc make_fs(struct mount *m, struct sfs_err *err)
 		.is_pinned = o->ref != NULL,
 		.refresh_ms = o->refresh_ms,
 		.name_max = SFS_FS_NAME_MAX,
+		.area = m->area,
+		.no_area = m->no_area.rc != SFS_OK ? m->no_area.msg : NULL,
+		.area_dir = m->area_dir,
+		.sync_on_close = o->sync_on_close,
+		.op_timeout_ms = o->op_timeout_ms,
 	};
 	int64_t umask_bits = o->umask >= 0 ? o->umask : 0;
 	enum sfs_rc rc;
@@ -338,7 +406,12 @@ static int run(struct mount *m)
 	if (rc == SFS_E_NOT_FOUND)
 		return sfs_daemon_fail(&m->daemon, "E_NOCURRENT", &err,
 		                       SFS_EXIT_MOUNT);
-	if (rc != SFS_OK || make_fs(m, &err) != SFS_OK)
+	if (rc != SFS_OK)
+		return fail(m, &err);
+	block_signals();
+	if (!o->fake)
+		open_area(m);
+	if (make_fs(m, &err) != SFS_OK)
 		return fail(m, &err);
 	if (o->fake)
 		return SFS_EXIT_OK;
@@ -346,7 +419,6 @@ static int run(struct mount *m)
 		(void)sfs_err_sys(&err, errno, "/");
 		return fail(m, &err);
 	}
-	block_signals();
 	if (mount_it(m, &err) != SFS_OK)
 		return sfs_daemon_fail(&m->daemon, "E_FUSE", &err,
 		                       access("/dev/fuse", F_OK) == 0
@@ -366,6 +438,7 @@ static void release(struct mount *m)
 	sfs_tracker_stop(m->tracker);
 	sfs_session_close(m->session);
 	sfs_fs_free(m->fs);
+	sfs_area_close(m->area);
 	sfs_tracker_close(m->tracker);
 	sfs_stack_close(&m->stack);
 	sfs_free(m->mountpoint);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attributes of nodes. Only keys and raw objects need I/O for theirs. */
-#include "fs/internal.h"
+#include "fs/staging_internal.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -134,6 +134,13 @@ static int64_t tree_time(struct sfs_fs *fs)
 	return time_ns;
 }
 
+/* The kernel checks permissions, and owners need not be root. */
+static bool is_open_to_changes(uint64_t id)
+{
+	return id == SFS_FS_ROOT || id == SFS_STATIC_STAGING ||
+	       id == SFS_STATIC_PUBLISH || id == SFS_STATIC_TAGS;
+}
+
 static enum sfs_rc number_attr(struct sfs_fs *fs, const struct sfs_node *node,
                                uint64_t id, struct sfs_attr *out,
                                struct sfs_err *err)
@@ -146,7 +153,7 @@ static enum sfs_rc number_attr(struct sfs_fs *fs, const struct sfs_node *node,
 	                                        : fs->snapshot_ids;
 	if (node->class == SFS_NODE_STATIC) {
 		sfs_fs_dir_attr(fs, id, tree_time(fs), out);
-		if (id == SFS_FS_ROOT && !fs->config.read_only)
+		if (is_open_to_changes(id) && !fs->config.read_only)
 			out->mode = S_IFDIR | (0755 & ~fs->config.dir_mask);
 		return SFS_OK;
 	}
@@ -174,6 +181,8 @@ static enum sfs_rc frozen_attr(struct sfs_fs *fs, uint64_t number,
 	sfs_fs_file_attr(fs, info.ino, info.size, tree_time(fs), out);
 	if (info.command >= 0)
 		out->mode = S_IFREG | 0600;
+	if (info.is_link)
+		out->mode = S_IFLNK | 0777;
 	return SFS_OK;
 }
 
@@ -195,6 +204,9 @@ enum sfs_rc sfs_fs_getattr(struct sfs_fs *fs, uint64_t node,
 		return number_attr(fs, &n, node, attr_out, err);
 	case SFS_NODE_FROZEN:
 		return frozen_attr(fs, n.number, attr_out, err);
+	case SFS_NODE_STAGED:
+		return sfs_staged_attr(fs, n.number, attr_out, ttl_out, call,
+		                       err);
 	case SFS_NODE_OF_SNAPSHOT:
 	case SFS_NODE_KEY:
 		break;

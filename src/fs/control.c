@@ -4,11 +4,13 @@
  * is one list of facts, printed as lines and as JSON, so that both say the
  * same.
  */
-#include "fs/internal.h"
+#include "fs/staging_internal.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "build/area.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -113,6 +115,29 @@ static void report_snapshot(struct sfs_fs *fs, const struct report *r)
 	sfs_snapshot_unref(s);
 }
 
+static bool count_build(void *arg, const char *name)
+{
+	uint64_t *count = arg;
+
+	(void)name;
+	++*count;
+	return true;
+}
+
+static void report_staging(struct sfs_fs *fs, const struct report *r)
+{
+	uint64_t builds = 0;
+
+	if (fs->config.no_area != NULL)
+		fact_text(r, "no_staging", fs->config.no_area);
+	if (fs->config.area == NULL)
+		return;
+	sfs_area_list(fs->config.area, count_build, &builds);
+	fact_text(r, "staging_dir", fs->config.area_dir);
+	fact_number(r, "builds", builds);
+	fact_number(r, "staged_nodes", sfs_staged_count(fs->staged));
+}
+
 static void report_all(struct sfs_fs *fs, const struct report *r)
 {
 	char reason[SFS_ERR_MSG_BYTES];
@@ -143,6 +168,7 @@ static void report_all(struct sfs_fs *fs, const struct report *r)
 	fact_number(r, "shards_opened", pool.opened);
 	fact_number(r, "shards_evicted", pool.evicted);
 	fact_number(r, "unlistable_keys_seen", atomic_load(&fs->long_names));
+	report_staging(fs, r);
 }
 
 static void print_status(struct sfs_fs *fs, struct sfs_buf *out)
@@ -230,6 +256,33 @@ static void print_refresh(struct sfs_fs *fs, struct sfs_buf *out)
 	sfs_buf_puts(out, "write any word to look for a new snapshot now\n");
 }
 
+/* Builds begun or ended meanwhile are there or not. */
+static void print_builds(struct sfs_fs *fs, struct sfs_buf *out)
+{
+	struct sfs_children names = { 0 };
+	struct sfs_build *build;
+	struct sfs_err ignored;
+	bool is_first = true;
+
+	sfs_buf_puts(out, "[");
+	if (sfs_children_take(fs, SFS_STATIC_STAGING, &names, NULL, &ignored) !=
+	    SFS_OK)
+		out->failed = SFS_E_NO_MEMORY;
+	for (size_t i = 0; i < names.count; i++) {
+		build = sfs_area_find(fs->config.area, names.of[i].name);
+		if (build == NULL)
+			continue;
+		sfs_buf_puts(out, is_first ? "\n" : ",\n");
+		is_first = false;
+		sfs_build_print_json(build, out);
+		while (out->len > 0 && out->data[out->len - 1] == '\n')
+			out->len--;
+		sfs_build_unref(build);
+	}
+	sfs_buf_puts(out, is_first ? "]\n" : "\n]\n");
+	sfs_children_reset(&names);
+}
+
 static enum sfs_rc refresh(struct sfs_fs *fs, const char *word,
                            struct sfs_err *err)
 {
@@ -240,8 +293,9 @@ static enum sfs_rc refresh(struct sfs_fs *fs, const char *word,
 }
 
 static const char *const op_names[SFS_OP_COUNT] = {
-	"lookup",   "getattr",  "open",   "read",  "readdir",
-	"readlink", "getxattr", "statfs", "write", "other",
+	"lookup",   "getattr",  "open",   "read",   "readdir",
+	"readlink", "getxattr", "statfs", "write",  "create",
+	"flush",    "fsync",    "unlink", "rename", "other",
 };
 
 static void metric(struct sfs_buf *out, const char *name, const char *type,
@@ -277,6 +331,22 @@ static void print_op_metrics(struct sfs_fs *fs, struct sfs_buf *out)
 	}
 }
 
+static void print_publish_metrics(struct sfs_fs *fs, struct sfs_buf *out)
+{
+	uint64_t count;
+
+	sfs_buf_puts(out, "# TYPE shardyfs_publishes_total counter\n");
+	for (int i = 0; i < SFS_PUBLISH_RESULTS; i++) {
+		count = atomic_load(&fs->publishes[i]);
+		if (i > 0 && count == 0)
+			continue;
+		sfs_buf_printf(out,
+		               "shardyfs_publishes_total{result=\"%s\"} %llu\n",
+		               sfs_rc_name((enum sfs_rc) - i),
+		               (unsigned long long)count);
+	}
+}
+
 static void print_metrics(struct sfs_fs *fs, struct sfs_buf *out)
 {
 	struct sfs_shard_pool_stats pool;
@@ -306,6 +376,7 @@ static void print_metrics(struct sfs_fs *fs, struct sfs_buf *out)
 	metric(out, "open_shards", "gauge", pool.open);
 	metric(out, "shards_opened_total", "counter", pool.opened);
 	metric(out, "shards_evicted_total", "counter", pool.evicted);
+	print_publish_metrics(fs, out);
 	print_op_metrics(fs, out);
 }
 
@@ -317,6 +388,7 @@ const struct sfs_control_file sfs_control_files[] = {
 	{ "config", print_config, NULL },
 	{ "last_error", print_last_error, NULL },
 	{ "version", print_version, NULL },
+	{ "builds", print_builds, NULL },
 	{ "log_level", print_log_level, set_log_level },
 	{ "refresh", print_refresh, refresh },
 };

@@ -11,14 +11,16 @@
 /*
  * Files whose text is made when their name is looked up and stays as it is:
  * each lookup makes a new node, so that size and content agree for whoever
- * opens it. A node lives until the kernel forgets it.
+ * opens it. A node lives until the kernel forgets it. So are the symbolic links
+ * that somebody else may change: tags, receipts, bases.
  */
 struct sfs_frozen;
 
 struct sfs_frozen_info {
 	uint64_t size;
 	uint64_t ino;
-	int command; /* the control file's position, or -1 */
+	int command;  /* the control file's position, or -1 */
+	bool is_link; /* a symbolic link, and the text is its target */
 };
 
 struct sfs_frozen *sfs_frozen_new(void) SFS_NODISCARD; /* NULL: no memory */

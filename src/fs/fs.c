@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 const char *const sfs_fs_generation_names[] = { "keys", "shards", "current",
 	                                        "_CURRENT", NULL };
@@ -28,8 +29,11 @@ enum sfs_rc sfs_fs_new(const struct sfs_fs_config *config, struct sfs_fs **out,
 	fs->run_dirs = sfs_intern_new();
 	fs->frozen = sfs_frozen_new();
 	fs->cursors = sfs_cursors_new();
+	fs->staged = sfs_staged_table_new();
+	fs->links = sfs_links_new();
 	if (fs->views == NULL || fs->snapshot_ids == NULL ||
-	    fs->run_dirs == NULL || fs->frozen == NULL || fs->cursors == NULL) {
+	    fs->run_dirs == NULL || fs->frozen == NULL || fs->cursors == NULL ||
+	    fs->staged == NULL || fs->links == NULL) {
 		sfs_fs_free(fs);
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}
@@ -41,6 +45,8 @@ void sfs_fs_free(struct sfs_fs *fs)
 {
 	if (fs == NULL)
 		return;
+	sfs_staged_table_free(fs->staged);
+	sfs_links_free(fs->links);
 	sfs_cursors_free(fs->cursors);
 	sfs_frozen_free(fs->frozen);
 	sfs_intern_free(fs->run_dirs);
@@ -73,6 +79,9 @@ void sfs_fs_forget(struct sfs_fs *fs, uint64_t node, uint64_t count)
 		break;
 	case SFS_NODE_FROZEN:
 		sfs_frozen_forget(fs->frozen, n.number, count);
+		break;
+	case SFS_NODE_STAGED:
+		sfs_staged_forget(fs->staged, n.number, count);
 		break;
 	case SFS_NODE_OF_SNAPSHOT:
 	case SFS_NODE_KEY:
@@ -206,11 +215,23 @@ void sfs_fs_key_entry(struct sfs_fs *fs, const struct sfs_view *view,
 	                 info->value_size, sfs_fs_view_time(view), &out->attr);
 }
 
+/* What staging can still take; programs that check before they copy ask. */
+static void add_free_space(const struct sfs_fs *fs, struct sfs_statfs *out)
+{
+	struct statvfs disk;
+
+	if (fs->config.area == NULL || statvfs(fs->config.area_dir, &disk) != 0)
+		return;
+	out->free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+	out->free_files = disk.f_favail;
+}
+
 void sfs_fs_statfs(struct sfs_fs *fs, struct sfs_statfs *out)
 {
 	struct sfs_snapshot *s = sfs_tracker_current(fs->config.tracker, NULL);
 
 	*out = (struct sfs_statfs){ .name_max = fs->config.name_max };
+	add_free_space(fs, out);
 	if (s == NULL)
 		return;
 	out->bytes = sfs_manifest_bytes(sfs_snapshot_manifest(s));

@@ -24,6 +24,7 @@
  * the kernel knows, and references are counted per snapshot.
  */
 struct sfs_fs;
+struct sfs_area; /* build/area.h */
 
 enum {
 	SFS_FS_ROOT = 1,
@@ -39,8 +40,11 @@ enum sfs_ttl {
 
 struct sfs_attr {
 	uint64_t ino;
-	uint64_t size;   /* bytes */
-	int64_t time_ns; /* mtime, atime and ctime */
+	uint64_t size;    /* bytes */
+	int64_t time_ns;  /* mtime */
+	int64_t atime_ns; /* 0: as mtime */
+	int64_t ctime_ns; /* 0: as mtime */
+	bool is_unlinked;
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
@@ -66,9 +70,14 @@ struct sfs_fs_config {
 	mode_t dir_mask;
 	bool read_only;
 	bool listing;
-	int64_t refresh_ms; /* as the tracker's */
-	bool is_pinned;     /* there is no _CURRENT to follow */
-	size_t name_max;    /* of this kernel, at most SFS_FS_NAME_MAX */
+	int64_t refresh_ms;    /* as the tracker's */
+	bool is_pinned;        /* there is no _CURRENT to follow */
+	size_t name_max;       /* of this kernel, at most SFS_FS_NAME_MAX */
+	struct sfs_area *area; /* borrowed; NULL: there is no staging */
+	const char *no_area;   /* why, where there should be; else NULL */
+	const char *area_dir;  /* with area: where it is */
+	bool sync_on_close;    /* as the area's */
+	int64_t op_timeout_ms; /* 0: none */
 };
 
 /* Strings in config are borrowed for the life of the file system. */
@@ -125,7 +134,19 @@ struct sfs_readdir {
 	bool with_attr; /* entries carry nodes: references, as by lookup */
 	sfs_fs_fill_fn *fill;
 	void *arg;
+	/*
+	 * Where the names of a directory that changes are kept between calls,
+	 * from cookie 0 on; NULL: they are listed anew each time.
+	 */
+	struct sfs_children *children;
 };
+
+/* Names as they were when the listing began. */
+struct sfs_children *sfs_children_new(void) SFS_NODISCARD; /* NULL: memory */
+void sfs_children_free(struct sfs_children *c);            /* NULL is fine */
+
+/* True if listing this directory needs them. */
+bool sfs_fs_has_children(uint64_t node);
 
 enum sfs_rc sfs_fs_readdir(struct sfs_fs *fs, const struct sfs_readdir *request,
                            const struct sfs_call *call,
@@ -147,8 +168,10 @@ enum sfs_rc sfs_fs_getxattr(struct sfs_fs *fs, uint64_t node, const char *name,
 void sfs_fs_listxattr(struct sfs_fs *fs, uint64_t node, struct sfs_buf *out);
 
 struct sfs_statfs {
-	uint64_t bytes;
-	uint64_t files;
+	uint64_t bytes;      /* in use: of the current snapshot */
+	uint64_t files;      /* its rows */
+	uint64_t free_bytes; /* for staging; 0 without it */
+	uint64_t free_files;
 	size_t name_max;
 };
 void sfs_fs_statfs(struct sfs_fs *fs, struct sfs_statfs *out);
@@ -177,6 +200,11 @@ enum sfs_fs_op {
 	SFS_OP_XATTR,
 	SFS_OP_STATFS,
 	SFS_OP_WRITE,
+	SFS_OP_CREATE,
+	SFS_OP_FLUSH,
+	SFS_OP_FSYNC,
+	SFS_OP_UNLINK,
+	SFS_OP_RENAME,
 	SFS_OP_OTHER,
 	SFS_OP_COUNT,
 };

@@ -7,7 +7,9 @@
 #include "fs/frozen.h"
 #include "fs/fs.h"
 #include "fs/intern.h"
+#include "fs/links.h"
 #include "fs/node.h"
+#include "fs/staged.h"
 #include "fs/views.h"
 
 #include <pthread.h>
@@ -24,6 +26,8 @@ struct sfs_text_cache {
 	size_t len;
 };
 
+enum { SFS_PUBLISH_RESULTS = 23 }; /* codes 0 to -22 */
+
 struct sfs_fs {
 	struct sfs_fs_config config; /* immutable but for name_max at INIT */
 	struct sfs_views *views;
@@ -31,6 +35,9 @@ struct sfs_fs {
 	struct sfs_intern *run_dirs;
 	struct sfs_frozen *frozen;
 	struct sfs_cursors *cursors;
+	struct sfs_staged_table *staged;
+	struct sfs_links *links;
+	atomic_uint_fast64_t publishes[SFS_PUBLISH_RESULTS]; /* by -rc */
 	struct sfs_text_cache texts;
 	pthread_mutex_t lock;
 	char last_error[SFS_ERR_MSG_BYTES + 64]; /* protected by lock */

@@ -4,7 +4,7 @@
  * said by an entry without a node where that is so for ever, and by
  * NOT_FOUND where it may change; every fault is another code.
  */
-#include "fs/internal.h"
+#include "fs/staging_internal.h"
 
 #include "base/alloc.h"
 #include "format/keys.h"
@@ -61,21 +61,33 @@ static enum sfs_rc answer_dir(const struct query *q, uint64_t id,
 	                      q->call, q->err);
 }
 
+enum sfs_rc sfs_fs_enter_frozen(struct sfs_fs *fs,
+                                const struct sfs_frozen_text *t,
+                                struct sfs_entry *out, struct sfs_err *err)
+{
+	struct sfs_frozen_info info = { .size = t->len,
+		                        .command = t->command,
+		                        .is_link = t->is_link };
+	uint64_t number;
+
+	info.ino = sfs_fs_ino_of_name(t->dir, t->name);
+	if (!sfs_frozen_add(fs->frozen, t->text, &info, &number))
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "%s: out of memory",
+		                   t->name);
+	out->node = sfs_node_number_id(SFS_NODE_FROZEN, number);
+	out->entry_ttl = SFS_TTL_NONE;
+	return sfs_fs_getattr(fs, out->node, &out->attr, &out->attr_ttl, NULL,
+	                      err);
+}
+
 /* Makes a frozen file of text, which is taken over. */
 static enum sfs_rc answer_frozen(const struct query *q, const char *dir,
                                  char *text, size_t len, int command)
 {
-	struct sfs_frozen_info info;
-	uint64_t number;
+	const struct sfs_frozen_text t = { dir, q->name, text,
+		                           len, command, false };
 
-	info.size = len;
-	info.ino = sfs_fs_ino_of_name(dir, q->name);
-	info.command = command;
-	if (!sfs_frozen_add(q->fs->frozen, text, &info, &number))
-		return sfs_err_set(q->err, SFS_E_NO_MEMORY, "%s: out of memory",
-		                   q->name);
-	return answer_dir(q, sfs_node_number_id(SFS_NODE_FROZEN, number),
-	                  SFS_TTL_NONE);
+	return sfs_fs_enter_frozen(q->fs, &t, q->out, q->err);
 }
 
 /* Looks a key up; in_shard: only there (its own directory of keys). */
@@ -265,9 +277,15 @@ static enum sfs_rc lookup_in_root(const struct query *q)
 		{ "snapshots", SFS_STATIC_SNAPSHOTS },
 		{ "runs", SFS_STATIC_RUNS },
 		{ ".shardyfs", SFS_STATIC_CONTROL },
+		{ "tags", SFS_STATIC_TAGS },
+		{ "staging", SFS_STATIC_STAGING },
+		{ "publish", SFS_STATIC_PUBLISH },
 	};
+	size_t count = sizeof(fixed) / sizeof(fixed[0]);
 
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+	if (!sfs_fs_has_staging(q->fs))
+		count -= 2;
+	for (size_t i = 0; i < count; i++) {
 		if (strcmp(q->name, fixed[i].name) == 0)
 			return answer_dir(q, fixed[i].node, SFS_TTL_FOREVER);
 	}
@@ -277,7 +295,7 @@ static enum sfs_rc lookup_in_root(const struct query *q)
 		if (strcmp(q->name, sfs_fs_generation_names[i]) == 0)
 			return lookup_in_generation(q);
 	}
-	return not_found(q);
+	return sfs_links_lookup(q->fs, SFS_LINKS_ROOT, q->name, q->out, q->err);
 }
 
 /* Listing interns every name. */
@@ -448,6 +466,13 @@ static enum sfs_rc lookup_in_static(const struct query *q, uint64_t number)
 		return lookup_run(q);
 	case SFS_STATIC_CONTROL:
 		return lookup_control(q);
+	case SFS_STATIC_STAGING:
+		return sfs_staging_lookup(q->fs, q->name, q->out, q->err);
+	case SFS_STATIC_PUBLISH:
+		return sfs_links_lookup(q->fs, SFS_LINKS_RECEIPTS, q->name,
+		                        q->out, q->err);
+	case SFS_STATIC_TAGS:
+		return sfs_tags_lookup(q->fs, q->name, q->out, q->call, q->err);
 	}
 	return sfs_err_set(q->err, SFS_E_STALE, "no such node");
 }
@@ -467,6 +492,9 @@ enum sfs_rc sfs_fs_lookup(struct sfs_fs *fs, uint64_t parent, const char *name,
 		return lookup_in_snapshot_dir(&q, dir.number);
 	case SFS_NODE_RUN_DIR:
 		return lookup_in_run(&q, dir.number);
+	case SFS_NODE_STAGED:
+		return sfs_staging_lookup_in(fs, dir.number, name, out, call,
+		                             err);
 	case SFS_NODE_OF_SNAPSHOT:
 		return lookup_in_view(&q, &dir);
 	case SFS_NODE_FROZEN:

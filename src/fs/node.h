@@ -25,6 +25,7 @@ enum sfs_node_class {
 	SFS_NODE_SNAPSHOT_DIR = 1, /* number: interned snapshot ID */
 	SFS_NODE_RUN_DIR = 2,      /* number: interned run directory */
 	SFS_NODE_FROZEN = 3,       /* number: a frozen file (fs/frozen.h) */
+	SFS_NODE_STAGED = 4,       /* number: in staging/ (fs/staged.h) */
 	SFS_NODE_OF_SNAPSHOT = 64, /* what, view, slot, locator */
 	SFS_NODE_KEY = 65,
 };
@@ -34,6 +35,9 @@ enum sfs_node_static {
 	SFS_STATIC_SNAPSHOTS = 2,
 	SFS_STATIC_RUNS = 3,
 	SFS_STATIC_CONTROL = 4,
+	SFS_STATIC_STAGING = 5,
+	SFS_STATIC_PUBLISH = 6,
+	SFS_STATIC_TAGS = 7,
 };
 
 enum sfs_node_what {

@@ -84,6 +84,9 @@ enum sfs_rc sfs_fs_read(struct sfs_fs *fs, uint64_t node, uint64_t offset,
 		                     got))
 			return sfs_err_set(err, SFS_E_STALE, "no such node");
 		return SFS_OK;
+	case SFS_NODE_STAGED:
+		return sfs_err_set(err, SFS_E_INVALID,
+		                   "staged files are read through a handle");
 	case SFS_NODE_OF_SNAPSHOT:
 	case SFS_NODE_KEY:
 		break;
@@ -104,9 +107,17 @@ enum sfs_rc sfs_fs_readlink(struct sfs_fs *fs, uint64_t node, char *out,
                             size_t cap, struct sfs_err *err)
 {
 	struct sfs_node n = sfs_node_of(node);
+	struct sfs_frozen_info info;
 	struct sfs_view *view;
+	size_t got;
 	enum sfs_rc rc;
 
+	if (n.class == SFS_NODE_FROZEN && cap > 0 &&
+	    sfs_frozen_info(fs->frozen, n.number, &info) && info.is_link &&
+	    sfs_frozen_read(fs->frozen, n.number, 0, out, cap - 1, &got)) {
+		out[got] = '\0';
+		return SFS_OK;
+	}
 	if (n.class != SFS_NODE_OF_SNAPSHOT || n.what != SFS_WHAT_CURRENT)
 		return sfs_err_set(err, SFS_E_INVALID, "not a symbolic link");
 	rc = sfs_fs_enter_node(fs, &n, &view, err);

@@ -9,7 +9,7 @@
  *	cookie 2   behind ".."
  *	cookie 3+  behind entry (cookie - 3); of keys: shard << 40 | ordinal
  */
-#include "fs/internal.h"
+#include "fs/staging_internal.h"
 
 #include "base/alloc.h"
 #include "format/keys.h"
@@ -112,13 +112,54 @@ static uint64_t what_ino(const char *text_id, enum sfs_node_view view,
 	return sfs_fs_ino_in_snapshot(text_id, sfs_node_what_id(0, view, what));
 }
 
-static void list_root(struct listing *l)
+/* Names that come and go: as they were when the listing began. */
+static enum sfs_rc list_taken(struct listing *l, struct sfs_children *taken,
+                              size_t first)
+{
+	struct sfs_child *c;
+	enum sfs_rc rc = SFS_OK;
+
+	if (!taken->is_taken || l->cookie == 0)
+		rc = sfs_children_take(l->fs, l->request->node, taken, l->call,
+		                       l->err);
+	for (size_t i = 0; rc == SFS_OK && i < taken->count; i++) {
+		c = &taken->of[i];
+		give_child(l, c->name, c->type,
+		           sfs_fs_ino_of_name("staging", c->name), first + i);
+	}
+	return rc;
+}
+
+static enum sfs_rc list_changing(struct listing *l, size_t first)
+{
+	struct sfs_children local = { 0 };
+	struct sfs_children *taken = l->request->children;
+	enum sfs_rc rc;
+
+	if (first == 0)
+		give_dots(l);
+	rc = list_taken(l, taken != NULL ? taken : &local, first);
+	sfs_children_reset(&local);
+	return rc;
+}
+
+/* Links in the root come after these. */
+enum { ROOT_NAMES = 16 };
+
+static enum sfs_rc list_root(struct listing *l)
 {
 	struct sfs_snapshot *s;
-	struct child children[6];
+	struct child children[ROOT_NAMES];
 	const char *id;
 	size_t n = 0;
 
+	if (sfs_fs_has_staging(l->fs)) {
+		children[n++] = (struct child){ "staging", S_IFDIR,
+			                        SFS_STATIC_STAGING };
+		children[n++] = (struct child){ "publish", S_IFDIR,
+			                        SFS_STATIC_PUBLISH };
+	}
+	children[n++] = (struct child){ "tags", S_IFDIR, SFS_STATIC_TAGS };
 	children[n++] = (struct child){ "runs", S_IFDIR, SFS_STATIC_RUNS };
 	children[n++] =
 		(struct child){ "snapshots", S_IFDIR, SFS_STATIC_SNAPSHOTS };
@@ -141,6 +182,7 @@ static void list_root(struct listing *l)
 							"root", "_CURRENT") };
 	list_children(l, children, n);
 	sfs_snapshot_unref(s);
+	return list_changing(l, ROOT_NAMES);
 }
 
 static enum sfs_rc list_snapshot_dir(struct listing *l, uint64_t number)
@@ -492,8 +534,10 @@ enum sfs_rc sfs_fs_readdir(struct sfs_fs *fs, const struct sfs_readdir *request,
 	switch (dir.class) {
 	case SFS_NODE_STATIC:
 		if (dir.number == SFS_STATIC_ROOT)
-			list_root(&l);
-		else if (dir.number == SFS_STATIC_CONTROL)
+			return list_root(&l);
+		if (sfs_fs_has_children(request->node))
+			return list_changing(&l, 0);
+		if (dir.number == SFS_STATIC_CONTROL)
 			list_control(&l);
 		else
 			return list_names(&l, dir.number);
@@ -502,6 +546,8 @@ enum sfs_rc sfs_fs_readdir(struct sfs_fs *fs, const struct sfs_readdir *request,
 		return list_snapshot_dir(&l, dir.number);
 	case SFS_NODE_RUN_DIR:
 		return list_run_dir(&l, dir.number);
+	case SFS_NODE_STAGED:
+		return list_changing(&l, 0);
 	case SFS_NODE_OF_SNAPSHOT:
 		return list_in_view(&l, &dir);
 	case SFS_NODE_FROZEN:

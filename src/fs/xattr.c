@@ -218,6 +218,7 @@ static enum sfs_rc find_scopes(struct asked *a, uint64_t id, unsigned *scopes)
 		break;
 	case SFS_NODE_RUN_DIR:
 	case SFS_NODE_FROZEN:
+	case SFS_NODE_STAGED:
 		break;
 	case SFS_NODE_OF_SNAPSHOT:
 	case SFS_NODE_KEY:

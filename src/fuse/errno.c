@@ -53,3 +53,8 @@ int sfs_rc_errno(enum sfs_rc rc)
 	}
 	return EIO;
 }
+
+int sfs_rc_build_errno(enum sfs_rc rc)
+{
+	return rc == SFS_E_CORRUPT ? EBADMSG : sfs_rc_errno(rc);
+}

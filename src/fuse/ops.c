@@ -10,7 +10,7 @@
  * OPENDIR is always answered: without it the kernel would cache listings for
  * ever, those of snapshots/ and runs/ too.
  */
-#include "fuse/internal.h"
+#include "fuse/ops.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -22,16 +22,10 @@
 
 enum {
 	BLOCK_BYTES = 4096,
-	SMALL_READ_BYTES = 16 << 10, /* replies up to it need no allocation */
-	LINK_BYTES = 512,
+	LINK_BYTES = 4096,
 };
 
-static struct sfs_session *session_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
-
-static struct sfs_call begin_call(const struct sfs_session *s)
+struct sfs_call sfs_ops_call(const struct sfs_session *s)
 {
 	struct sfs_call call = { 0, NULL };
 
@@ -47,21 +41,47 @@ static bool is_ordinary(enum sfs_rc rc)
 	       rc == SFS_E_NOT_DIR || rc == SFS_E_IS_DIR;
 }
 
-static void note(struct sfs_session *s, enum sfs_fs_op op, const char *name,
-                 enum sfs_rc rc, const struct sfs_err *err)
+/* What a user did wrong, or may do again, is no fault of the mount's. */
+static bool is_refusal(enum sfs_fs_op op, enum sfs_rc rc)
 {
-	sfs_fs_count_op(s->config.fs, op, !is_ordinary(rc));
-	if (is_ordinary(rc))
-		return;
-	sfs_fs_note_error(s->config.fs, name, err);
-	sfs_log(rc == SFS_E_READ_ONLY || rc == SFS_E_UNSUPPORTED
-	                ? SFS_LOG_INFO
-	                : SFS_LOG_ERROR,
-	        SFS_LOG_FUSE, "%s failed rc=%s cause=\"%s\"", name,
-	        sfs_rc_name(rc), err->msg);
+	if (rc == SFS_E_READ_ONLY || rc == SFS_E_UNSUPPORTED ||
+	    rc == SFS_E_FORBIDDEN || rc == SFS_E_EXISTS || rc == SFS_E_CANCELED)
+		return true;
+	return op >= SFS_OP_WRITE &&
+	       (rc == SFS_E_INVALID || rc == SFS_E_STALE || rc == SFS_E_BUSY ||
+	        rc == SFS_E_CORRUPT || rc == SFS_E_TOO_BIG ||
+	        rc == SFS_E_NAME_TOO_LONG);
 }
 
-static double seconds_of(enum sfs_ttl ttl)
+static void note(struct sfs_session *s, enum sfs_fs_op op, const char *name,
+                 bool is_minor, const struct sfs_err *err)
+{
+	sfs_fs_count_op(s->config.fs, op, true);
+	sfs_fs_note_error(s->config.fs, name, err);
+	sfs_log(is_minor ? SFS_LOG_INFO : SFS_LOG_ERROR, SFS_LOG_FUSE,
+	        "%s failed rc=%s cause=\"%s\"", name, sfs_rc_name(err->rc),
+	        err->msg);
+}
+
+void sfs_ops_note(struct sfs_session *s, enum sfs_fs_op op, const char *name,
+                  enum sfs_rc rc, const struct sfs_err *err)
+{
+	if (is_ordinary(rc))
+		sfs_fs_count_op(s->config.fs, op, false);
+	else
+		note(s, op, name, is_refusal(op, rc), err);
+}
+
+void sfs_ops_note_at(struct sfs_session *s, enum sfs_fs_op op, const char *name,
+                     uint64_t node, enum sfs_rc rc, const struct sfs_err *err)
+{
+	if (rc == SFS_E_STALE && sfs_fs_is_staged(node))
+		note(s, op, name, true, err);
+	else
+		sfs_ops_note(s, op, name, rc, err);
+}
+
+double sfs_ops_seconds(enum sfs_ttl ttl)
 {
 	switch (ttl) {
 	case SFS_TTL_NONE:
@@ -74,32 +94,44 @@ static double seconds_of(enum sfs_ttl ttl)
 	return 0;
 }
 
-static void to_stat(const struct sfs_attr *attr, struct stat *st)
+static struct timespec time_of(int64_t ns)
+{
+	struct timespec t;
+
+	t.tv_sec = (time_t)(ns / 1000000000);
+	t.tv_nsec = (long)(ns % 1000000000);
+	return t;
+}
+
+void sfs_ops_stat(const struct sfs_attr *attr, struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
 	st->st_ino = attr->ino;
 	st->st_mode = attr->mode;
-	st->st_nlink = 1;
+	st->st_nlink = attr->is_unlinked ? 0 : 1;
 	st->st_uid = attr->uid;
 	st->st_gid = attr->gid;
 	st->st_size = (off_t)attr->size;
 	st->st_blocks = (blkcnt_t)((attr->size + 511) / 512);
 	st->st_blksize = BLOCK_BYTES;
-	st->st_mtim.tv_sec = (time_t)(attr->time_ns / 1000000000);
-	st->st_mtim.tv_nsec = (long)(attr->time_ns % 1000000000);
+	st->st_mtim = time_of(attr->time_ns);
 	st->st_atim = st->st_mtim;
 	st->st_ctim = st->st_mtim;
+	if (attr->atime_ns != 0)
+		st->st_atim = time_of(attr->atime_ns);
+	if (attr->ctime_ns != 0)
+		st->st_ctim = time_of(attr->ctime_ns);
 }
 
-static void to_param(const struct sfs_entry *entry,
-                     struct fuse_entry_param *param)
+void sfs_ops_param(const struct sfs_entry *entry,
+                   struct fuse_entry_param *param)
 {
 	memset(param, 0, sizeof(*param));
 	param->ino = entry->node;
 	param->generation = entry->generation;
-	param->entry_timeout = seconds_of(entry->entry_ttl);
-	param->attr_timeout = seconds_of(entry->attr_ttl);
-	to_stat(&entry->attr, &param->attr);
+	param->entry_timeout = sfs_ops_seconds(entry->entry_ttl);
+	param->attr_timeout = sfs_ops_seconds(entry->attr_ttl);
+	sfs_ops_stat(&entry->attr, &param->attr);
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -119,29 +151,55 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 		s->config.ready(s->config.arg);
 }
 
+static void reply_lookup(struct sfs_job *job, enum sfs_rc rc,
+                         const struct sfs_err *err)
+{
+	sfs_ops_note_at(job->s, SFS_OP_LOOKUP, "lookup", job->node, rc, err);
+	if (rc != SFS_OK)
+		fuse_reply_err(job->req, sfs_rc_errno(rc));
+	else
+		sfs_ops_reply_entry(job->s, job->req, &job->entry);
+}
+
+static enum sfs_rc lookup(struct sfs_job *job, const struct sfs_call *call,
+                          struct sfs_err *err)
+{
+	return sfs_fs_lookup(job->s->config.fs, job->node, job->name,
+	                     &job->entry, call, err);
+}
+
+void sfs_ops_reply_entry(struct sfs_session *s, fuse_req_t req,
+                         const struct sfs_entry *entry)
+{
+	struct fuse_entry_param param;
+
+	sfs_ops_param(entry, &param);
+	if (fuse_reply_entry(req, &param) != 0 && entry->node != 0)
+		sfs_fs_forget(s->config.fs, entry->node, 1);
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct sfs_session *s = session_of(req);
-	struct sfs_call call = begin_call(s);
-	struct fuse_entry_param param;
-	struct sfs_entry entry;
+	struct sfs_session *s = sfs_ops_session(req);
+	struct sfs_call call = sfs_ops_call(s);
+	struct sfs_job job = { .s = s, .req = req, .node = parent };
 	struct sfs_err err;
 	enum sfs_rc rc;
 
-	rc = sfs_fs_lookup(s->config.fs, parent, name, &entry, &call, &err);
-	note(s, SFS_OP_LOOKUP, "lookup", rc, &err);
-	if (rc != SFS_OK) {
-		fuse_reply_err(req, sfs_rc_errno(rc));
+	if (sfs_fs_is_long_lookup(parent, name)) {
+		job.work = lookup;
+		job.reply = reply_lookup;
+		job.deadline_ms = call.deadline_ms;
+		sfs_ops_submit(&job, name, NULL);
 		return;
 	}
-	to_param(&entry, &param);
-	if (fuse_reply_entry(req, &param) != 0 && entry.node != 0)
-		sfs_fs_forget(s->config.fs, entry.node, 1);
+	rc = sfs_fs_lookup(s->config.fs, parent, name, &job.entry, &call, &err);
+	reply_lookup(&job, rc, &err);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
-	sfs_fs_forget(session_of(req)->config.fs, ino, count);
+	sfs_fs_forget(sfs_ops_session(req)->config.fs, ino, count);
 	fuse_reply_none(req);
 }
 
@@ -149,7 +207,7 @@ static void op_forget_multi(fuse_req_t req, size_t count,
                             struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		sfs_fs_forget(session_of(req)->config.fs, forgets[i].ino,
+		sfs_fs_forget(sfs_ops_session(req)->config.fs, forgets[i].ino,
 		              forgets[i].nlookup);
 	fuse_reply_none(req);
 }
@@ -157,8 +215,8 @@ static void op_forget_multi(fuse_req_t req, size_t count,
 static void op_getattr(fuse_req_t req, fuse_ino_t ino,
                        struct fuse_file_info *fi)
 {
-	struct sfs_session *s = session_of(req);
-	struct sfs_call call = begin_call(s);
+	struct sfs_session *s = sfs_ops_session(req);
+	struct sfs_call call = sfs_ops_call(s);
 	struct sfs_attr attr;
 	struct sfs_err err;
 	enum sfs_ttl ttl;
@@ -167,135 +225,64 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 
 	(void)fi;
 	rc = sfs_fs_getattr(s->config.fs, ino, &attr, &ttl, &call, &err);
-	note(s, SFS_OP_GETATTR, "getattr", rc, &err);
+	sfs_ops_note_at(s, SFS_OP_GETATTR, "getattr", ino, rc, &err);
 	if (rc != SFS_OK) {
 		fuse_reply_err(req, sfs_rc_errno(rc));
 		return;
 	}
-	to_stat(&attr, &st);
-	fuse_reply_attr(req, &st, seconds_of(ttl));
-}
-
-/* Control files take a truncation to nothing; all else is immutable. */
-static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
-                       int to_set, struct fuse_file_info *fi)
-{
-	struct sfs_session *s = session_of(req);
-	struct sfs_err err;
-
-	(void)attr;
-	if (sfs_fs_is_writable(s->config.fs, ino) &&
-	    (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID |
-	               FUSE_SET_ATTR_GID)) == 0) {
-		op_getattr(req, ino, fi);
-		return;
-	}
-	(void)sfs_err_set(&err, SFS_E_READ_ONLY,
-	                  "published snapshots are immutable");
-	note(s, SFS_OP_OTHER, "setattr", err.rc, &err);
-	fuse_reply_err(req, EROFS);
+	sfs_ops_stat(&attr, &st);
+	fuse_reply_attr(req, &st, sfs_ops_seconds(ttl));
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-	struct sfs_session *s = session_of(req);
+	struct sfs_session *s = sfs_ops_session(req);
 	char target[LINK_BYTES];
 	struct sfs_err err;
 	enum sfs_rc rc;
 
 	rc = sfs_fs_readlink(s->config.fs, ino, target, sizeof(target), &err);
-	note(s, SFS_OP_READLINK, "readlink", rc, &err);
+	sfs_ops_note(s, SFS_OP_READLINK, "readlink", rc, &err);
 	if (rc != SFS_OK)
 		fuse_reply_err(req, sfs_rc_errno(rc));
 	else
 		fuse_reply_readlink(req, target);
 }
 
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct sfs_session *s = session_of(req);
-	bool is_command = sfs_fs_is_writable(s->config.fs, ino);
-
-	sfs_fs_count_op(s->config.fs, SFS_OP_OPEN, false);
-	if (s->config.read_only) {
-		fuse_reply_err(req, ENOSYS);
-		return;
-	}
-	if ((fi->flags & O_ACCMODE) != O_RDONLY && !is_command) {
-		fuse_reply_err(req, EROFS);
-		return;
-	}
-	fi->keep_cache = 1;
-	fi->noflush = 1;
-	fi->direct_io = is_command;
-	fuse_reply_open(req, fi);
-}
-
-static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	(void)fi;
-	fuse_reply_err(req, session_of(req)->config.read_only ? ENOSYS : 0);
-}
-
-static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
-                    struct fuse_file_info *fi)
-{
-	struct sfs_session *s = session_of(req);
-	struct sfs_call call = begin_call(s);
-	char small[SMALL_READ_BYTES];
-	struct sfs_err err;
-	char *buf = small;
-	size_t got = 0;
-	enum sfs_rc rc;
-
-	(void)fi;
-	if (size > sizeof(small))
-		buf = sfs_malloc(size);
-	if (buf == NULL)
-		rc = sfs_err_set(&err, SFS_E_NO_MEMORY, "out of memory");
-	else
-		rc = sfs_fs_read(s->config.fs, ino, (uint64_t)offset, buf, size,
-		                 &got, &call, &err);
-	note(s, SFS_OP_READ, "read", rc, &err);
-	if (rc != SFS_OK)
-		fuse_reply_err(req, sfs_rc_errno(rc));
-	else
-		fuse_reply_buf(req, buf, got);
-	if (buf != small)
-		sfs_free(buf);
-}
-
-static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data,
-                     size_t size, off_t offset, struct fuse_file_info *fi)
-{
-	struct sfs_session *s = session_of(req);
-	struct sfs_err err;
-	enum sfs_rc rc;
-
-	(void)offset;
-	(void)fi;
-	rc = sfs_fs_write(s->config.fs, ino, data, size, &err);
-	note(s, SFS_OP_WRITE, "write", rc, &err);
-	if (rc != SFS_OK)
-		fuse_reply_err(req, sfs_rc_errno(rc));
-	else
-		fuse_reply_write(req, size);
-}
-
 static void op_opendir(fuse_req_t req, fuse_ino_t ino,
                        struct fuse_file_info *fi)
 {
-	struct sfs_session *s = session_of(req);
+	struct sfs_session *s = sfs_ops_session(req);
+	struct sfs_children *children = NULL;
 	struct sfs_err err;
 	enum sfs_rc rc;
 
 	rc = sfs_fs_opendir(s->config.fs, ino, &err);
-	note(s, SFS_OP_OPEN, "opendir", rc, &err);
+	if (rc == SFS_OK && sfs_fs_has_children(ino)) {
+		children = sfs_children_new();
+		if (children == NULL)
+			rc = sfs_err_set(&err, SFS_E_NO_MEMORY,
+			                 "out of memory");
+	}
+	sfs_ops_note_at(s, SFS_OP_OPEN, "opendir", ino, rc, &err);
+	fi->fh = (uintptr_t)children;
 	if (rc != SFS_OK)
 		fuse_reply_err(req, sfs_rc_errno(rc));
-	else
-		fuse_reply_open(req, fi);
+	else if (fuse_reply_open(req, fi) != 0)
+		sfs_children_free(children);
+}
+
+static struct sfs_children *children_of(const struct fuse_file_info *fi)
+{
+	return (struct sfs_children *)(uintptr_t)fi->fh;
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t ino,
+                          struct fuse_file_info *fi)
+{
+	(void)ino;
+	sfs_children_free(children_of(fi));
+	fuse_reply_err(req, 0);
 }
 
 /* A reply to READDIR or READDIRPLUS while it fills. */
@@ -316,7 +303,7 @@ static bool fill(void *arg, const char *name, const struct sfs_entry *entry,
 	size_t need;
 
 	if (r->with_attr) {
-		to_param(entry, &param);
+		sfs_ops_param(entry, &param);
 		need = fuse_add_direntry_plus(r->req, r->buf + r->len,
 		                              r->size - r->len, name, &param,
 		                              (off_t)next_cookie);
@@ -334,10 +321,11 @@ static bool fill(void *arg, const char *name, const struct sfs_entry *entry,
 }
 
 static void read_directory(fuse_req_t req, fuse_ino_t ino, size_t size,
-                           off_t offset, bool with_attr)
+                           off_t offset, const struct fuse_file_info *fi,
+                           bool with_attr)
 {
-	struct sfs_session *s = session_of(req);
-	struct sfs_call call = begin_call(s);
+	struct sfs_session *s = sfs_ops_session(req);
+	struct sfs_call call = sfs_ops_call(s);
 	struct reply reply = { .req = req,
 		               .with_attr = with_attr,
 		               .size = size };
@@ -345,7 +333,8 @@ static void read_directory(fuse_req_t req, fuse_ino_t ino, size_t size,
 		                       .cookie = (uint64_t)offset,
 		                       .with_attr = with_attr,
 		                       .fill = fill,
-		                       .arg = &reply };
+		                       .arg = &reply,
+		                       .children = children_of(fi) };
 	struct sfs_err err;
 	enum sfs_rc rc;
 
@@ -354,7 +343,7 @@ static void read_directory(fuse_req_t req, fuse_ino_t ino, size_t size,
 		rc = sfs_err_set(&err, SFS_E_NO_MEMORY, "out of memory");
 	else
 		rc = sfs_fs_readdir(s->config.fs, &request, &call, &err);
-	note(s, SFS_OP_READDIR, "readdir", rc, &err);
+	sfs_ops_note_at(s, SFS_OP_READDIR, "readdir", ino, rc, &err);
 	if (rc != SFS_OK)
 		fuse_reply_err(req, sfs_rc_errno(rc));
 	else
@@ -365,15 +354,13 @@ static void read_directory(fuse_req_t req, fuse_ino_t ino, size_t size,
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size,
                        off_t offset, struct fuse_file_info *fi)
 {
-	(void)fi;
-	read_directory(req, ino, size, offset, false);
+	read_directory(req, ino, size, offset, fi, false);
 }
 
 static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
                            off_t offset, struct fuse_file_info *fi)
 {
-	(void)fi;
-	read_directory(req, ino, size, offset, true);
+	read_directory(req, ino, size, offset, fi, true);
 }
 
 /* The common end of both xattr calls: a size, the bytes, or ERANGE. */
@@ -392,8 +379,8 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
                         size_t size)
 {
 	struct sfs_buf value = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
-	struct sfs_session *s = session_of(req);
-	struct sfs_call call = begin_call(s);
+	struct sfs_session *s = sfs_ops_session(req);
+	struct sfs_call call = sfs_ops_call(s);
 	struct sfs_err err;
 	enum sfs_rc rc;
 
@@ -401,7 +388,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	if (rc == SFS_E_UNSUPPORTED)
 		sfs_fs_count_op(s->config.fs, SFS_OP_XATTR, false);
 	else
-		note(s, SFS_OP_XATTR, "getxattr", rc, &err);
+		sfs_ops_note(s, SFS_OP_XATTR, "getxattr", rc, &err);
 	if (rc != SFS_OK)
 		fuse_reply_err(req, sfs_rc_errno(rc));
 	else
@@ -412,7 +399,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct sfs_buf names = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
-	struct sfs_session *s = session_of(req);
+	struct sfs_session *s = sfs_ops_session(req);
 
 	sfs_fs_count_op(s->config.fs, SFS_OP_XATTR, false);
 	sfs_fs_listxattr(s->config.fs, ino, &names);
@@ -425,7 +412,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	struct sfs_session *s = session_of(req);
+	struct sfs_session *s = sfs_ops_session(req);
 	struct sfs_statfs facts;
 	struct statvfs out;
 
@@ -435,95 +422,15 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	memset(&out, 0, sizeof(out));
 	out.f_bsize = BLOCK_BYTES;
 	out.f_frsize = BLOCK_BYTES;
+	out.f_bfree = facts.free_bytes / BLOCK_BYTES;
+	out.f_bavail = out.f_bfree;
 	out.f_blocks = (facts.bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
-	out.f_files = facts.files;
+	out.f_blocks += out.f_bfree;
+	out.f_ffree = facts.free_files;
+	out.f_favail = out.f_ffree;
+	out.f_files = facts.files + out.f_ffree;
 	out.f_namemax = facts.name_max;
 	fuse_reply_statfs(req, &out);
-}
-
-/* Everything that would change the tree. */
-static void refuse(fuse_req_t req, const char *operation)
-{
-	struct sfs_session *s = session_of(req);
-	struct sfs_err err;
-
-	(void)sfs_err_set(&err, SFS_E_READ_ONLY,
-	                  "published snapshots are immutable");
-	note(s, SFS_OP_OTHER, operation, err.rc, &err);
-	fuse_reply_err(req, EROFS);
-}
-
-static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
-                     mode_t mode, dev_t rdev)
-{
-	(void)parent;
-	(void)name;
-	(void)mode;
-	(void)rdev;
-	refuse(req, "mknod");
-}
-
-static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
-                     mode_t mode)
-{
-	(void)parent;
-	(void)name;
-	(void)mode;
-	refuse(req, "mkdir");
-}
-
-static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	(void)parent;
-	(void)name;
-	refuse(req, "unlink");
-}
-
-static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	(void)parent;
-	(void)name;
-	refuse(req, "rmdir");
-}
-
-static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
-                       const char *name)
-{
-	(void)target;
-	(void)parent;
-	(void)name;
-	refuse(req, "symlink");
-}
-
-static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
-                      fuse_ino_t new_parent, const char *new_name,
-                      unsigned flags)
-{
-	(void)parent;
-	(void)name;
-	(void)new_parent;
-	(void)new_name;
-	(void)flags;
-	refuse(req, "rename");
-}
-
-static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent,
-                    const char *new_name)
-{
-	(void)ino;
-	(void)new_parent;
-	(void)new_name;
-	refuse(req, "link");
-}
-
-static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
-                      mode_t mode, struct fuse_file_info *fi)
-{
-	(void)parent;
-	(void)name;
-	(void)mode;
-	(void)fi;
-	refuse(req, "create");
 }
 
 const struct fuse_lowlevel_ops sfs_fuse_ops = {
@@ -532,24 +439,29 @@ const struct fuse_lowlevel_ops sfs_fuse_ops = {
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
-	.setattr = op_setattr,
+	.setattr = sfs_op_setattr,
 	.readlink = op_readlink,
-	.mknod = op_mknod,
-	.mkdir = op_mkdir,
-	.unlink = op_unlink,
-	.rmdir = op_rmdir,
-	.symlink = op_symlink,
-	.rename = op_rename,
-	.link = op_link,
-	.open = op_open,
-	.read = op_read,
-	.write = op_write,
-	.flush = op_flush,
+	.mknod = sfs_op_mknod,
+	.mkdir = sfs_op_mkdir,
+	.unlink = sfs_op_unlink,
+	.rmdir = sfs_op_rmdir,
+	.symlink = sfs_op_symlink,
+	.rename = sfs_op_rename,
+	.link = sfs_op_link,
+	.open = sfs_op_open,
+	.read = sfs_op_read,
+	.write = sfs_op_write,
+	.flush = sfs_op_flush,
+	.release = sfs_op_release,
+	.fsync = sfs_op_fsync,
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.fsyncdir = sfs_op_fsyncdir,
 	.statfs = op_statfs,
 	.getxattr = op_getxattr,
 	.listxattr = op_listxattr,
-	.create = op_create,
+	.create = sfs_op_create,
+	.fallocate = sfs_op_fallocate,
 };

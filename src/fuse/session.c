@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a connection: mount, greet, serve, notify, unmount. */
-#include "fuse/internal.h"
+#include "fuse/lane.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -151,7 +151,11 @@ enum sfs_rc sfs_session_open(const struct sfs_session_config *config,
 	if (s == NULL)
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	s->config = *config;
-	rc = make_session(s, err);
+	pthread_mutex_init(&s->stale.lock, NULL);
+	s->lane = sfs_lane_new();
+	rc = s->lane != NULL
+	             ? make_session(s, err)
+	             : sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	if (rc == SFS_OK &&
 	    fuse_session_mount(s->se, s->config.mountpoint) != 0)
 		rc = mount_failed(config, err);
@@ -275,10 +279,12 @@ void sfs_session_close(struct sfs_session *s)
 {
 	if (s == NULL)
 		return;
+	sfs_lane_free(s->lane); /* its jobs reply: the session is there */
 	if (s->se != NULL) {
 		fuse_session_unmount(s->se);
 		fuse_session_destroy(s->se);
 	}
+	pthread_mutex_destroy(&s->stale.lock);
 	sfs_free(s);
 }
 
