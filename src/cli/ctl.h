@@ -22,10 +22,15 @@ enum sfs_ctl_status {
 	SFS_CTL_OK = 0,
 	SFS_CTL_NO = 1, /* the answer is no: absent, unhealthy, timeout */
 	SFS_CTL_USAGE = 2,
-	SFS_CTL_FAULT = 4, /* the question could not be answered */
+	SFS_CTL_CONFLICT = 3, /* somebody else was first: nothing was done */
+	SFS_CTL_FAULT = 4,    /* the question could not be answered */
 };
 
-enum { SFS_CTL_THREADS_MAX = 64 };
+enum {
+	SFS_CTL_THREADS_MAX = 64,
+	SFS_CTL_WORDS_MAX = 3,
+	SFS_CTL_REPEATS_MAX = 1024, /* of an option that may be repeated */
+};
 
 enum sfs_ctl_option_id {
 	SFS_CTL_SNAPSHOT = 1,
@@ -36,6 +41,25 @@ enum sfs_ctl_option_id {
 	SFS_CTL_FORMAT,
 	SFS_CTL_HEX,
 	SFS_CTL_RUN_PREFIX,
+	SFS_CTL_DELETE_TAG,
+	SFS_CTL_DELETE,
+	SFS_CTL_KEEP,
+	SFS_CTL_GRACE,
+	SFS_CTL_PIN,
+	SFS_CTL_FROM,
+	SFS_CTL_INPUT_FORMAT,
+	SFS_CTL_NUM_DBS,
+	SFS_CTL_MAX_KEYS_PER_SHARD,
+	SFS_CTL_KEY_ENCODING,
+	SFS_CTL_PAGE_SIZE,
+	SFS_CTL_BASE,
+	SFS_CTL_MESSAGE,
+	SFS_CTL_TAG,
+	SFS_CTL_URL,
+	SFS_CTL_STAGING_DIR,
+	SFS_CTL_BUILD_MEMORY,
+	SFS_CTL_ON_BAD_RECORD,
+	SFS_CTL_OLDER_THAN,
 	SFS_CTL_JSON,
 	SFS_CTL_HELP,
 };
@@ -47,11 +71,18 @@ struct sfs_ctl_option {
 	const char *help;
 };
 
+/* The values of an option that may be repeated, in order. */
+struct sfs_ctl_repeats {
+	const char *values[SFS_CTL_REPEATS_MAX];
+	size_t count;
+};
+
 /* What the command line says. All strings are borrowed from argv. */
 struct sfs_ctl_args {
 	const struct sfs_ctl_command *command;
 	const char *target;
-	const char *word; /* the second argument; NULL: none */
+	const char *word;  /* the second argument; NULL: none */
+	const char *word3; /* the third */
 	const char *snapshot;
 	const char *newer_than;
 	const char *format;
@@ -60,8 +91,29 @@ struct sfs_ctl_args {
 	int64_t timeout_ms;     /* -1: none */
 	unsigned threads;
 	bool wait;
+	bool is_delete;
 	bool json;
 	bool help;
+
+	uint64_t keep;    /* gc */
+	int64_t grace_ms; /* gc */
+	struct sfs_ctl_repeats pins;
+
+	/* NULL, 0, SFS_KEY_INVALID, -1: not given */
+	struct sfs_ctl_repeats from;
+	const char *input_format;
+	uint32_t num_dbs;
+	uint64_t max_keys_per_shard;
+	enum sfs_key_encoding key_encoding;
+	int64_t page_size; /* 0: auto; -1: not given */
+	const char *base;
+	const char *message;
+	const char *tag;
+	const char *url;
+	const char *staging_dir;
+	int64_t build_memory;
+	const char *on_bad_record; /* "refuse" or "skip" */
+	int64_t older_than_ms;
 };
 
 typedef int sfs_ctl_run_fn(const struct sfs_ctl_args *args);
@@ -73,7 +125,7 @@ struct sfs_ctl_command {
 	const char *details;   /* lines of at most 79 columns */
 	const enum sfs_ctl_option_id *options; /* ends with 0 */
 	unsigned min_words;
-	unsigned max_words; /* at most 2 */
+	unsigned max_words; /* at most SFS_CTL_WORDS_MAX */
 	sfs_ctl_run_fn *run;
 };
 
@@ -105,6 +157,8 @@ enum sfs_rc sfs_ctl_write(const void *data, size_t len,
 int sfs_ctl_print(struct sfs_buf *text, int status); /* releases text */
 int sfs_ctl_fail(const struct sfs_err *err);         /* FAULT */
 int sfs_ctl_refuse(const struct sfs_err *err);       /* USAGE */
+/* CONFLICT where the rc says that somebody else was first, else FAULT. */
+int sfs_ctl_fail_or_conflict(const struct sfs_err *err);
 void sfs_ctl_note(const char *fmt, ...) SFS_PRINTF(1, 2);
 bool sfs_ctl_is_utf8(const uint8_t *text, size_t len);
 void sfs_ctl_add_hex(struct sfs_buf *out, struct sfs_bytes bytes);
@@ -167,6 +221,7 @@ struct sfs_ctl_mount_status {
 	char *store;
 	char *run_prefix;
 	char *snapshot;
+	char *staging_dir;
 	int64_t pid;
 };
 
@@ -178,6 +233,8 @@ void sfs_ctl_mount_status_release(struct sfs_ctl_mount_status *s);
 /* TARGET opened: a store, or the store of a mount. */
 struct sfs_ctl_target {
 	struct sfs_stack stack;
+	char *run_prefix;
+	char *staging_dir; /* of the mount, if it says; owned */
 	char *shown; /* the snapshot that the mount shows; NULL: a store */
 };
 
@@ -194,12 +251,25 @@ enum sfs_rc sfs_ctl_snapshot_open(const struct sfs_ctl_target *t,
                                   const char *ref, struct sfs_snapshot **out,
                                   struct sfs_err *err) SFS_NODISCARD;
 
+/*
+ * What a text names: a snapshot ID, a run id, a tag, or "current". NOT_FOUND,
+ * INVALID (several runs of that id).
+ */
+enum sfs_rc sfs_ctl_resolve(const struct sfs_ctl_target *t, const char *text,
+                            struct sfs_snapshot_id *out,
+                            struct sfs_err *err) SFS_NODISCARD;
+
 /* The snapshot that the store's pointer names; NOT_FOUND: none. */
 enum sfs_rc sfs_ctl_current_id(const struct sfs_ctl_target *t,
                                struct sfs_snapshot_id *out,
                                struct sfs_err *err) SFS_NODISCARD;
 
-/* Opens target and snapshot, calls fn, closes them; the exit status. */
+/* Opens the target, calls fn, closes it; the exit status. */
+typedef int sfs_ctl_target_fn(const struct sfs_ctl_args *args,
+                              const struct sfs_ctl_target *target);
+int sfs_ctl_on_target(const struct sfs_ctl_args *args, sfs_ctl_target_fn *fn);
+
+/* The same with the snapshot of --snapshot. */
 typedef int sfs_ctl_snapshot_fn(const struct sfs_ctl_args *args,
                                 struct sfs_snapshot *snapshot);
 int sfs_ctl_on_snapshot(const struct sfs_ctl_args *args,
@@ -213,6 +283,15 @@ sfs_ctl_run_fn sfs_ctl_route;
 sfs_ctl_run_fn sfs_ctl_path;
 sfs_ctl_run_fn sfs_ctl_key;
 sfs_ctl_run_fn sfs_ctl_history;
+sfs_ctl_run_fn sfs_ctl_rollback;
+sfs_ctl_run_fn sfs_ctl_tag;
+sfs_ctl_run_fn sfs_ctl_diff;
+sfs_ctl_run_fn sfs_ctl_gc;
+sfs_ctl_run_fn sfs_ctl_verify;
+sfs_ctl_run_fn sfs_ctl_build;
+sfs_ctl_run_fn sfs_ctl_publish;
+sfs_ctl_run_fn sfs_ctl_abort;
+sfs_ctl_run_fn sfs_ctl_builds;
 sfs_ctl_run_fn sfs_ctl_show_status;
 sfs_ctl_run_fn sfs_ctl_health;
 sfs_ctl_run_fn sfs_ctl_wait;

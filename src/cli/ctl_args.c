@@ -7,21 +7,61 @@
 #include "cli/ctl.h"
 
 #include "config/options.h"
+#include "format/manifest.h"
 
 #include <string.h>
 #include <unistd.h>
+
+enum { YEAR_DAYS = 366, DAY_MS = 86400000, GRACE_DEFAULT_MS = DAY_MS };
+enum { KEEP_DEFAULT = 3 };
 
 static const struct sfs_option TIMEOUT_FORM = {
 	.name = "timeout",
 	.type = SFS_OPTION_TIME,
 	.min = 0,
-	.max = INT64_C(366) * 86400000,
+	.max = INT64_C(1) * YEAR_DAYS * DAY_MS,
 };
 static const struct sfs_option THREADS_FORM = {
 	.name = "threads",
 	.type = SFS_OPTION_INT,
 	.min = 1,
 	.max = SFS_CTL_THREADS_MAX,
+};
+static const struct sfs_option KEEP_FORM = {
+	.name = "keep",
+	.type = SFS_OPTION_INT,
+	.min = 1,
+	.max = INT32_MAX,
+};
+static const struct sfs_option GRACE_FORM = {
+	.name = "grace",
+	.type = SFS_OPTION_TIME,
+	.min = 0,
+	.max = INT64_C(10) * YEAR_DAYS * DAY_MS,
+};
+static const struct sfs_option OLDER_THAN_FORM = {
+	.name = "older-than",
+	.type = SFS_OPTION_TIME,
+	.min = 0,
+	.max = INT64_C(10) * YEAR_DAYS * DAY_MS,
+};
+static const struct sfs_option NUM_DBS_FORM = {
+	.name = "num-dbs",
+	.type = SFS_OPTION_INT,
+	.min = 1,
+	.max = SFS_NUM_DBS_MAX,
+};
+static const struct sfs_option MAX_KEYS_FORM = {
+	.name = "max-keys-per-shard",
+	.type = SFS_OPTION_INT,
+	.min = 1,
+	.max = INT64_MAX,
+};
+static const struct sfs_option BUILD_MEMORY_FORM = {
+	.name = "build-memory",
+	.type = SFS_OPTION_SIZE,
+	.min = 32 << 20,
+	.max = INT64_C(1) << 40,
 };
 
 static enum sfs_rc read_number(const struct sfs_option *form, const char *text,
@@ -53,6 +93,119 @@ static enum sfs_rc set_run_prefix(struct sfs_ctl_args *a, const char *value,
 	return sfs_err_wrap(err, "--run-prefix=%s", value);
 }
 
+static enum sfs_rc repeat(struct sfs_ctl_repeats *list, const char *name,
+                          const char *value, struct sfs_err *err)
+{
+	if (list->count == SFS_CTL_REPEATS_MAX)
+		return sfs_err_set(err, SFS_E_INVALID,
+		                   "--%s may be given %d times at most", name,
+		                   SFS_CTL_REPEATS_MAX);
+	list->values[list->count++] = value;
+	return SFS_OK;
+}
+
+static enum sfs_rc set_page_size(struct sfs_ctl_args *a, const char *value,
+                                 struct sfs_err *err)
+{
+	static const int64_t sizes[] = { 4096, 8192, 16384, 32768, 65536 };
+	char text[16];
+
+	a->page_size = 0;
+	if (strcmp(value, "auto") == 0)
+		return SFS_OK;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		(void)snprintf(text, sizeof(text), "%lld", (long long)sizes[i]);
+		if (strcmp(text, value) != 0)
+			continue;
+		a->page_size = sizes[i];
+		return SFS_OK;
+	}
+	return sfs_err_set(err, SFS_E_INVALID,
+	                   "--page-size=%s: must be auto, 4096, 8192, 16384, "
+	                   "32768 or 65536",
+	                   value);
+}
+
+static enum sfs_rc set_encoding(struct sfs_ctl_args *a, const char *value,
+                                struct sfs_err *err)
+{
+	a->key_encoding = sfs_key_encoding_from_text(value);
+	if (a->key_encoding != SFS_KEY_INVALID)
+		return SFS_OK;
+	return sfs_err_set(err, SFS_E_INVALID,
+	                   "--key-encoding=%s: must be u64be, u32be, utf8 or "
+	                   "raw",
+	                   value);
+}
+
+static enum sfs_rc set_on_bad_record(struct sfs_ctl_args *a, const char *value,
+                                     struct sfs_err *err)
+{
+	a->on_bad_record = value;
+	if (strcmp(value, "refuse") == 0 || strcmp(value, "skip") == 0)
+		return SFS_OK;
+	return sfs_err_set(err, SFS_E_INVALID,
+	                   "--on-bad-record=%s: must be refuse or skip", value);
+}
+
+static enum sfs_rc set_number(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
+                              const char *value, struct sfs_err *err)
+{
+	const struct sfs_option *form = id == SFS_CTL_KEEP ? &KEEP_FORM
+	                                : id == SFS_CTL_NUM_DBS
+	                                        ? &NUM_DBS_FORM
+	                                        : &MAX_KEYS_FORM;
+	int64_t number = 0;
+	enum sfs_rc rc = read_number(form, value, &number, err);
+
+	if (id == SFS_CTL_KEEP)
+		a->keep = (uint64_t)number;
+	else if (id == SFS_CTL_NUM_DBS)
+		a->num_dbs = (uint32_t)number;
+	else
+		a->max_keys_per_shard = (uint64_t)number;
+	return rc;
+}
+
+/* Plain texts, and most options of build, publish, abort and builds. */
+static enum sfs_rc set_text(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
+                            const char *value, struct sfs_err *err)
+{
+	const struct {
+		enum sfs_ctl_option_id id;
+		const char **out;
+	} texts[] = {
+		{ SFS_CTL_SNAPSHOT, &a->snapshot },
+		{ SFS_CTL_NEWER_THAN, &a->newer_than },
+		{ SFS_CTL_HEX, &a->hex },
+		{ SFS_CTL_INPUT_FORMAT, &a->input_format },
+		{ SFS_CTL_BASE, &a->base },
+		{ SFS_CTL_MESSAGE, &a->message },
+		{ SFS_CTL_TAG, &a->tag },
+		{ SFS_CTL_URL, &a->url },
+		{ SFS_CTL_STAGING_DIR, &a->staging_dir },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i].id != id)
+			continue;
+		*texts[i].out = value;
+		return SFS_OK;
+	}
+	if (id == SFS_CTL_FROM)
+		return repeat(&a->from, "from", value, err);
+	if (id == SFS_CTL_KEY_ENCODING)
+		return set_encoding(a, value, err);
+	if (id == SFS_CTL_PAGE_SIZE)
+		return set_page_size(a, value, err);
+	if (id == SFS_CTL_ON_BAD_RECORD)
+		return set_on_bad_record(a, value, err);
+	if (id == SFS_CTL_BUILD_MEMORY)
+		return read_number(&BUILD_MEMORY_FORM, value, &a->build_memory,
+		                   err);
+	return read_number(&OLDER_THAN_FORM, value, &a->older_than_ms, err);
+}
+
 static enum sfs_rc set(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
                        const char *value, struct sfs_err *err)
 {
@@ -60,12 +213,6 @@ static enum sfs_rc set(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
 	enum sfs_rc rc = SFS_OK;
 
 	switch (id) {
-	case SFS_CTL_SNAPSHOT:
-		a->snapshot = value;
-		break;
-	case SFS_CTL_NEWER_THAN:
-		a->newer_than = value;
-		break;
 	case SFS_CTL_TIMEOUT:
 		rc = read_number(&TIMEOUT_FORM, value, &a->timeout_ms, err);
 		break;
@@ -79,11 +226,40 @@ static enum sfs_rc set(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
 	case SFS_CTL_FORMAT:
 		rc = set_format(a, value, err);
 		break;
-	case SFS_CTL_HEX:
-		a->hex = value;
-		break;
 	case SFS_CTL_RUN_PREFIX:
 		rc = set_run_prefix(a, value, err);
+		break;
+	case SFS_CTL_DELETE_TAG:
+	case SFS_CTL_DELETE:
+		a->is_delete = true;
+		break;
+	case SFS_CTL_GRACE:
+		rc = read_number(&GRACE_FORM, value, &a->grace_ms, err);
+		break;
+	case SFS_CTL_PIN:
+		rc = repeat(&a->pins, "pin", value, err);
+		break;
+	case SFS_CTL_KEEP:
+	case SFS_CTL_NUM_DBS:
+	case SFS_CTL_MAX_KEYS_PER_SHARD:
+		rc = set_number(a, id, value, err);
+		break;
+	case SFS_CTL_SNAPSHOT:
+	case SFS_CTL_NEWER_THAN:
+	case SFS_CTL_HEX:
+	case SFS_CTL_FROM:
+	case SFS_CTL_INPUT_FORMAT:
+	case SFS_CTL_KEY_ENCODING:
+	case SFS_CTL_PAGE_SIZE:
+	case SFS_CTL_BASE:
+	case SFS_CTL_MESSAGE:
+	case SFS_CTL_TAG:
+	case SFS_CTL_URL:
+	case SFS_CTL_STAGING_DIR:
+	case SFS_CTL_BUILD_MEMORY:
+	case SFS_CTL_ON_BAD_RECORD:
+	case SFS_CTL_OLDER_THAN:
+		rc = set_text(a, id, value, err);
 		break;
 	case SFS_CTL_JSON:
 		a->json = true;
@@ -162,33 +338,45 @@ static enum sfs_rc check(const struct sfs_ctl_args *a, unsigned words,
 	return SFS_OK;
 }
 
+static void add_word(struct sfs_ctl_args *a, unsigned number, const char *word)
+{
+	const char **words[SFS_CTL_WORDS_MAX] = { &a->target, &a->word,
+		                                  &a->word3 };
+
+	if (number < SFS_CTL_WORDS_MAX)
+		*words[number] = word;
+}
+
 enum sfs_rc sfs_ctl_parse(const struct sfs_ctl_command *command, int argc,
                           char *const argv[], struct sfs_ctl_args *out,
                           struct sfs_err *err)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	struct sfs_ctl_args a = { .command = command, .timeout_ms = -1 };
+	struct sfs_ctl_args *a = out;
 	bool is_ended = false;
 	enum sfs_rc rc = SFS_OK;
 	unsigned words = 0;
 
-	a.threads = processors < 1                     ? 1
-	            : processors > SFS_CTL_THREADS_MAX ? SFS_CTL_THREADS_MAX
-	                                               : (unsigned)processors;
+	*a = (struct sfs_ctl_args){ .command = command,
+		                    .timeout_ms = -1,
+		                    .keep = KEEP_DEFAULT,
+		                    .grace_ms = GRACE_DEFAULT_MS,
+		                    .page_size = -1,
+		                    .older_than_ms = -1 };
+	a->threads = processors < 1                     ? 1
+	             : processors > SFS_CTL_THREADS_MAX ? SFS_CTL_THREADS_MAX
+	                                                : (unsigned)processors;
 	for (int i = 0; rc == SFS_OK && i < argc; i++) {
 		if (!is_ended && strcmp(argv[i], "--") == 0) {
 			is_ended = true;
 		} else if (!is_ended && argv[i][0] == '-' &&
 		           argv[i][1] != '\0') {
-			rc = read_option(&a, argc, argv, &i, err);
+			rc = read_option(a, argc, argv, &i, err);
 		} else {
-			if (words < 2)
-				*(words == 0 ? &a.target : &a.word) = argv[i];
-			words++;
+			add_word(a, words++, argv[i]);
 		}
 	}
 	if (rc == SFS_OK)
-		rc = check(&a, words, err);
-	*out = a;
+		rc = check(a, words, err);
 	return rc;
 }

@@ -11,7 +11,7 @@ enum { HELP_COLUMN = 28, NAME_MAX_BYTES = 32 };
 
 static const struct sfs_ctl_option OPTIONS[] = {
 	{ SFS_CTL_SNAPSHOT, "snapshot", "ID",
-	  "that snapshot (its ID or run id), not the current one" },
+	  "that snapshot (its ID, run id or tag), not the current one" },
 	{ SFS_CTL_NEWER_THAN, "newer-than", "ID",
 	  "any snapshot published after that one" },
 	{ SFS_CTL_TIMEOUT, "timeout", "TIME",
@@ -25,6 +25,39 @@ static const struct sfs_ctl_option OPTIONS[] = {
 	{ SFS_CTL_HEX, "hex", "HEX", "the key's lookup bytes in place of KEY" },
 	{ SFS_CTL_RUN_PREFIX, "run-prefix", "PATH",
 	  "where the store keeps its run records; default: runs" },
+	{ SFS_CTL_DELETE_TAG, "delete", NULL, "delete the tag" },
+	{ SFS_CTL_DELETE, "delete", NULL,
+	  "delete; without it only say what would be deleted" },
+	{ SFS_CTL_KEEP, "keep", "N",
+	  "keep the last N snapshots, at least 1; default: 3" },
+	{ SFS_CTL_GRACE, "grace", "TIME",
+	  "keep what is younger (30m, 12h, 7d); default: 1d" },
+	{ SFS_CTL_PIN, "pin", "ID", "keep that snapshot too; may be repeated" },
+	{ SFS_CTL_FROM, "from", "FILE",
+	  "records to build from; may be repeated" },
+	{ SFS_CTL_INPUT_FORMAT, "format", "FORMAT",
+	  "of every FILE, as its name would tell (jsonl, csv.gz)" },
+	{ SFS_CTL_NUM_DBS, "num-dbs", "N", "number of shards" },
+	{ SFS_CTL_MAX_KEYS_PER_SHARD, "max-keys-per-shard", "N",
+	  "as many shards as that needs" },
+	{ SFS_CTL_KEY_ENCODING, "key-encoding", "E",
+	  "u64be, u32be, utf8 or raw" },
+	{ SFS_CTL_PAGE_SIZE, "page-size", "N",
+	  "bytes of a shard's pages, from 4096 to 65536, or auto" },
+	{ SFS_CTL_BASE, "base", "ID",
+	  "change that snapshot, which must be the current one" },
+	{ SFS_CTL_MESSAGE, "message", "TEXT", "a note in the manifest" },
+	{ SFS_CTL_TAG, "tag", "NAME", "tag the snapshot" },
+	{ SFS_CTL_URL, "url", "URL",
+	  "where the snapshot will be served; default: the store" },
+	{ SFS_CTL_STAGING_DIR, "staging-dir", "DIR",
+	  "where builds lie until they are published" },
+	{ SFS_CTL_BUILD_MEMORY, "build-memory", "SIZE",
+	  "memory for sorting (256m, 4g)" },
+	{ SFS_CTL_ON_BAD_RECORD, "on-bad-record", "WHAT",
+	  "refuse (the default) or skip" },
+	{ SFS_CTL_OLDER_THAN, "older-than", "TIME",
+	  "only those begun longer ago than that" },
 	{ SFS_CTL_JSON, "json", NULL, "print JSON" },
 	{ SFS_CTL_HELP, "help", NULL, "print this text" },
 };
@@ -48,6 +81,44 @@ static const enum sfs_ctl_option_id OF_PATH[] = {
 static const enum sfs_ctl_option_id OF_STORE[] = { SFS_CTL_RUN_PREFIX,
 	                                           SFS_CTL_JSON, SFS_CTL_HELP,
 	                                           0 };
+static const enum sfs_ctl_option_id OF_TAG[] = {
+	SFS_CTL_DELETE_TAG, SFS_CTL_RUN_PREFIX, SFS_CTL_JSON, SFS_CTL_HELP, 0
+};
+static const enum sfs_ctl_option_id OF_GC[] = {
+	SFS_CTL_DELETE,     SFS_CTL_KEEP, SFS_CTL_GRACE, SFS_CTL_PIN,
+	SFS_CTL_RUN_PREFIX, SFS_CTL_JSON, SFS_CTL_HELP,  0
+};
+static const enum sfs_ctl_option_id OF_VERIFY[] = {
+	SFS_CTL_SNAPSHOT, SFS_CTL_THREADS, SFS_CTL_RUN_PREFIX,
+	SFS_CTL_JSON,     SFS_CTL_HELP,    0
+};
+static const enum sfs_ctl_option_id OF_BUILD[] = {
+	SFS_CTL_FROM,         SFS_CTL_INPUT_FORMAT,
+	SFS_CTL_NUM_DBS,      SFS_CTL_MAX_KEYS_PER_SHARD,
+	SFS_CTL_KEY_ENCODING, SFS_CTL_PAGE_SIZE,
+	SFS_CTL_BASE,         SFS_CTL_MESSAGE,
+	SFS_CTL_TAG,          SFS_CTL_ON_BAD_RECORD,
+	SFS_CTL_URL,          SFS_CTL_STAGING_DIR,
+	SFS_CTL_BUILD_MEMORY, SFS_CTL_THREADS,
+	SFS_CTL_RUN_PREFIX,   SFS_CTL_JSON,
+	SFS_CTL_HELP,         0
+};
+static const enum sfs_ctl_option_id OF_PUBLISH[] = {
+	SFS_CTL_URL,          SFS_CTL_STAGING_DIR,
+	SFS_CTL_BUILD_MEMORY, SFS_CTL_THREADS,
+	SFS_CTL_RUN_PREFIX,   SFS_CTL_JSON,
+	SFS_CTL_HELP,         0
+};
+static const enum sfs_ctl_option_id OF_ABORT[] = {
+	SFS_CTL_STAGING_DIR, SFS_CTL_RUN_PREFIX, SFS_CTL_JSON, SFS_CTL_HELP, 0
+};
+static const enum sfs_ctl_option_id OF_BUILDS[] = { SFS_CTL_OLDER_THAN,
+	                                            SFS_CTL_DELETE,
+	                                            SFS_CTL_STAGING_DIR,
+	                                            SFS_CTL_RUN_PREFIX,
+	                                            SFS_CTL_JSON,
+	                                            SFS_CTL_HELP,
+	                                            0 };
 static const enum sfs_ctl_option_id OF_MOUNT[] = { SFS_CTL_JSON, SFS_CTL_HELP,
 	                                           0 };
 static const enum sfs_ctl_option_id OF_WAIT[] = {
@@ -101,6 +172,66 @@ static const struct sfs_ctl_command COMMANDS[] = {
 	  "Newest first, one a line; \"* \" marks the one that _CURRENT "
 	  "names.\n",
 	  OF_STORE, 1, 1, sfs_ctl_history },
+	{ "rollback", "TARGET ID", "make another snapshot current",
+	  "ID is a snapshot ID, a run id or a tag. Writes _CURRENT for it, if "
+	  "nobody else\npublishes meanwhile, and logs it; the history stays "
+	  "as it is. Prints the ID.\n"
+	  "Exit status: 0 it is current, 3 somebody else published, 4 "
+	  "fault.\n",
+	  OF_STORE, 2, 2, sfs_ctl_rollback },
+	{ "tag", "TARGET [NAME [ID]]", "list, make or delete tags",
+	  "Without NAME lists the tags; else gives the snapshot ID, or the "
+	  "current one, the\nname NAME, of [A-Za-z0-9._-]. A tag protects "
+	  "from gc, and is never moved: delete\nit first.\n"
+	  "Exit status: 0 done, 1 no such tag to delete, 3 the tag exists, 4 "
+	  "fault.\n",
+	  OF_TAG, 1, 3, sfs_ctl_tag },
+	{ "diff", "TARGET A B", "compare two snapshots",
+	  "A and B are snapshot IDs, run ids, tags or \"current\". Prints "
+	  "\"+ NAME\" for a key\nthat only B has, \"- NAME\" for one that "
+	  "only A has, \"~ NAME\" for another value.\nShards known to be "
+	  "equal are not read.\n"
+	  "Exit status: 0 the same, 1 they differ, 2 usage, 4 fault.\n",
+	  OF_STORE, 3, 3, sfs_ctl_diff },
+	{ "gc", "TARGET", "delete old snapshots and what nothing refers to",
+	  "Says what would be deleted, and with --delete deletes it. Kept are "
+	  "what is\ncurrent, tagged, pinned, among the last or young, what a "
+	  "living run writes, and\non a local store what a reader holds "
+	  "open. What a dead run left behind is first\nclaimed, and deleted "
+	  "by a later gc.\n"
+	  "Exit status: 0 done, 3 _CURRENT moved to what was to be deleted, 4 "
+	  "fault.\n",
+	  OF_GC, 1, 1, sfs_ctl_gc },
+	{ "verify", "TARGET", "read a snapshot whole and check it",
+	  "Compares every shard with its digest, where the manifest has one, "
+	  "and every key's\norder, encoding, shard and count with what the "
+	  "manifest says. One line a fault.\n"
+	  "Exit status: 0 no fault, 1 faults, 4 not all could be read.\n",
+	  OF_VERIFY, 1, 1, sfs_ctl_verify },
+	{ "build", "TARGET --from=FILE...", "build and publish a snapshot",
+	  "Reads records from files (.jsonl .csv .tsv .kv, each also .gz or "
+	  ".zst; - is\nstandard input, with --format), as shardyfs-ingest(5) "
+	  "says, and publishes them as\na snapshot, whose ID it prints. "
+	  "Encoding and number of shards are those of the\ncurrent snapshot "
+	  "unless given.\n"
+	  "Exit status: 0 published, 2 usage, 3 the base moved or the tag "
+	  "exists, 4 bad\nrecords or another fault: nothing was published.\n",
+	  OF_BUILD, 1, 1, sfs_ctl_build },
+	{ "publish", "TARGET NAME", "publish a build that is staged",
+	  "As \"mv staging/NAME publish/\" on the mount that owns the build; "
+	  "one without an\nowner is taken over. Prints the snapshot ID.\n"
+	  "Exit status: as build.\n",
+	  OF_PUBLISH, 2, 2, sfs_ctl_publish },
+	{ "abort", "TARGET NAME", "give up a build that is staged",
+	  "Removes it, and what it has put into the store, as \"rm -r "
+	  "staging/NAME\" does;\nalso without a mount.\n",
+	  OF_ABORT, 2, 2, sfs_ctl_abort },
+	{ "builds", "TARGET", "list the builds that are staged",
+	  "One line a build, fields separated by tabs: name, \"owned\" or "
+	  "\"abandoned\", pid of\nits owner, last change, files, bytes. "
+	  "--delete removes those that are abandoned\nand --older-than "
+	  "says.\n",
+	  OF_BUILDS, 1, 1, sfs_ctl_builds },
 	{ "status", "MOUNTPOINT", "show the state of a mount",
 	  "Prints .shardyfs/status (--json: .shardyfs/status.json).\n",
 	  OF_MOUNT, 1, 1, sfs_ctl_show_status },
@@ -281,6 +412,7 @@ void sfs_ctl_help_all(struct sfs_buf *out)
 	             "'-'.\n\n"
 	             "  --help                    print this text\n"
 	             "  --version                 print the version\n\n"
-	             "Exit status: 0 done, 1 the answer is no, 2 usage, 4 "
-	             "fault (no answer).\n");
+	             "Exit status: 0 done, 1 the answer is no, 2 usage, 3 "
+	             "conflict (somebody else\nwas first), 4 fault (no "
+	             "answer).\n");
 }

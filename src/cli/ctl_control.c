@@ -255,6 +255,8 @@ static void note_member(struct sfs_ctl_mount_status *s, const char *name,
 		text = &s->run_prefix;
 	else if (strcmp(name, "snapshot") == 0)
 		text = &s->snapshot;
+	else if (strcmp(name, "staging_dir") == 0)
+		text = &s->staging_dir;
 	if (text != NULL && value->type == SFS_JSON_STRING) {
 		sfs_free(*text);
 		*text = sfs_memdup0(value->text, value->len);
@@ -318,5 +320,6 @@ void sfs_ctl_mount_status_release(struct sfs_ctl_mount_status *s)
 	sfs_free(s->store);
 	sfs_free(s->run_prefix);
 	sfs_free(s->snapshot);
+	sfs_free(s->staging_dir);
 	*s = (struct sfs_ctl_mount_status){ 0 };
 }

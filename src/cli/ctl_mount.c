@@ -207,9 +207,35 @@ static enum sfs_rc aim_at_current(const struct sfs_ctl_args *args,
 	return rc;
 }
 
+/*
+ * What a tag names. Anything else may be a snapshot that is yet to come, so
+ * the mount alone can tell.
+ */
+static enum sfs_rc aim_at_name(const struct sfs_ctl_args *args,
+                               struct goal *goal, struct sfs_err *err)
+{
+	struct sfs_ctl_target target;
+	struct sfs_catalog *catalog;
+	struct sfs_snapshot_id id;
+	enum sfs_rc rc;
+
+	goal->name = args->snapshot;
+	rc = sfs_ctl_target_open(args, &target, err);
+	if (rc != SFS_OK)
+		return rc;
+	catalog = target.stack.catalog;
+	rc = catalog->ops->get_tag(catalog, args->snapshot, &id, NULL, err);
+	if (rc == SFS_OK) {
+		sfs_snapshot_id_text(&id, goal->current);
+		goal->name = goal->current;
+	}
+	sfs_ctl_target_close(&target);
+	return rc == SFS_E_NOT_FOUND ? SFS_OK : rc;
+}
+
 int sfs_ctl_wait(const struct sfs_ctl_args *args)
 {
-	struct goal goal = { .name = args->snapshot };
+	struct goal goal = { .name = NULL };
 	struct sfs_mount mount;
 	struct sfs_err err;
 	enum sfs_rc rc;
@@ -223,7 +249,9 @@ int sfs_ctl_wait(const struct sfs_ctl_args *args)
 		return sfs_ctl_refuse(&err);
 	}
 	rc = sfs_ctl_mount_find(args->target, &mount, &err);
-	if (rc == SFS_OK && args->snapshot == NULL && args->newer_than == NULL)
+	if (rc == SFS_OK && args->snapshot != NULL)
+		rc = aim_at_name(args, &goal, &err);
+	else if (rc == SFS_OK && args->newer_than == NULL)
 		rc = aim_at_current(args, &goal, &err);
 	if (rc != SFS_OK)
 		return sfs_ctl_fail(&err);

@@ -71,6 +71,16 @@ int sfs_ctl_fail(const struct sfs_err *err)
 	return SFS_CTL_FAULT;
 }
 
+int sfs_ctl_fail_or_conflict(const struct sfs_err *err)
+{
+	int status = sfs_ctl_fail(err);
+
+	if (err->rc == SFS_E_CONFLICT || err->rc == SFS_E_EXISTS ||
+	    err->rc == SFS_E_STALE || err->rc == SFS_E_BUSY)
+		return SFS_CTL_CONFLICT;
+	return status;
+}
+
 void sfs_ctl_add_hex(struct sfs_buf *out, struct sfs_bytes bytes)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "catalog/rollback.h"
 #include "format/current.h"
 #include "format/names.h"
 #include "snapshot/tracker.h"
@@ -126,9 +127,13 @@ static enum sfs_rc open_stack(struct sfs_ctl_target *t, const char *source,
 	rc = sfs_stack_open(&config, &t->stack, err);
 	if (rc != SFS_OK)
 		return rc;
-	rc = sfs_stack_start(&t->stack, err);
+	t->run_prefix = sfs_strdup(run_prefix);
+	if (t->run_prefix == NULL)
+		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	else
+		rc = sfs_stack_start(&t->stack, err);
 	if (rc != SFS_OK)
-		sfs_stack_close(&t->stack);
+		sfs_ctl_target_close(t);
 	return rc;
 }
 
@@ -148,7 +153,9 @@ static enum sfs_rc open_mounted(const struct sfs_ctl_args *args,
 	rc = open_stack(t, status.store, run_prefix, err);
 	if (rc == SFS_OK) {
 		t->shown = status.snapshot;
+		t->staging_dir = status.staging_dir;
 		status.snapshot = NULL;
+		status.staging_dir = NULL;
 	}
 	sfs_ctl_mount_status_release(&status);
 	return rc;
@@ -176,7 +183,10 @@ enum sfs_rc sfs_ctl_target_open(const struct sfs_ctl_args *args,
 void sfs_ctl_target_close(struct sfs_ctl_target *t)
 {
 	sfs_stack_close(&t->stack);
+	sfs_free(t->run_prefix);
+	sfs_free(t->staging_dir);
 	sfs_free(t->shown);
+	*t = (struct sfs_ctl_target){ 0 };
 }
 
 static void ignore_switch(void *arg)
@@ -184,26 +194,31 @@ static void ignore_switch(void *arg)
 	(void)arg;
 }
 
-enum sfs_rc sfs_ctl_snapshot_open(const struct sfs_ctl_target *t,
-                                  const char *ref, struct sfs_snapshot **out,
-                                  struct sfs_err *err)
+enum sfs_rc sfs_ctl_resolve(const struct sfs_ctl_target *t, const char *text,
+                            struct sfs_snapshot_id *out, struct sfs_err *err)
 {
-	struct sfs_snapshot_source source = sfs_stack_source(&t->stack);
+	enum sfs_rc rc;
+
+	rc = sfs_catalog_resolve(t->stack.catalog, text, out, NULL, err);
+	if (rc == SFS_E_NOT_FOUND && strcmp(text, "current") == 0)
+		rc = sfs_ctl_current_id(t, out, err);
+	return rc;
+}
+
+/* What is current, or what is fallen back to. */
+static enum sfs_rc open_current(const struct sfs_ctl_target *t,
+                                const struct sfs_snapshot_source *source,
+                                struct sfs_snapshot **out, struct sfs_err *err)
+{
 	struct sfs_tracker_config config = {
-		.source = source,
-		.ref = ref,
+		.source = *source,
 		.switched = ignore_switch,
 	};
 	struct sfs_tracker *tracker;
-	struct sfs_snapshot_id id;
 	enum sfs_rc rc;
 
-	/* what a mount shows need not be what is current or published */
-	if (ref == NULL && t->shown != NULL &&
-	    sfs_snapshot_id_from_text(t->shown, &id))
-		return sfs_snapshot_open(&source, &id, NULL, out, NULL, err);
 	rc = sfs_tracker_open(&config, &tracker, err);
-	if (rc == SFS_E_NOT_FOUND && ref == NULL)
+	if (rc == SFS_E_NOT_FOUND)
 		return sfs_err_set(err, rc,
 		                   "%s: nothing is published there (no "
 		                   "%s)",
@@ -213,6 +228,26 @@ enum sfs_rc sfs_ctl_snapshot_open(const struct sfs_ctl_target *t,
 	*out = sfs_tracker_current(tracker, NULL);
 	sfs_tracker_close(tracker);
 	return SFS_OK;
+}
+
+enum sfs_rc sfs_ctl_snapshot_open(const struct sfs_ctl_target *t,
+                                  const char *ref, struct sfs_snapshot **out,
+                                  struct sfs_err *err)
+{
+	struct sfs_snapshot_source source = sfs_stack_source(&t->stack);
+	struct sfs_snapshot_id id;
+	enum sfs_rc rc;
+
+	if (ref != NULL) {
+		rc = sfs_ctl_resolve(t, ref, &id, err);
+		if (rc != SFS_OK)
+			return rc;
+		return sfs_snapshot_open(&source, &id, NULL, out, NULL, err);
+	}
+	/* what a mount shows need not be what is current or published */
+	if (t->shown != NULL && sfs_snapshot_id_from_text(t->shown, &id))
+		return sfs_snapshot_open(&source, &id, NULL, out, NULL, err);
+	return open_current(t, &source, out, err);
 }
 
 enum sfs_rc sfs_ctl_current_id(const struct sfs_ctl_target *t,
@@ -233,6 +268,19 @@ enum sfs_rc sfs_ctl_current_id(const struct sfs_ctl_target *t,
 		                 pointer.current->manifest_ref);
 	sfs_pointer_release(&pointer);
 	return rc;
+}
+
+int sfs_ctl_on_target(const struct sfs_ctl_args *args, sfs_ctl_target_fn *fn)
+{
+	struct sfs_ctl_target target;
+	struct sfs_err err;
+	int status;
+
+	if (sfs_ctl_target_open(args, &target, &err) != SFS_OK)
+		return sfs_ctl_fail(&err);
+	status = fn(args, &target);
+	sfs_ctl_target_close(&target);
+	return status;
 }
 
 int sfs_ctl_on_snapshot(const struct sfs_ctl_args *args,

@@ -76,6 +76,8 @@ static const struct {
 	{ "open", SFS_STORE_OPEN },       { "read", SFS_STORE_READ },
 	{ "put", SFS_STORE_PUT },         { "list", SFS_STORE_LIST },
 	{ "delete", SFS_STORE_DELETE },   { "watch", SFS_STORE_WATCH },
+	{ "create", SFS_STORE_CREATE },   { "write", SFS_STORE_WRITE },
+	{ "commit", SFS_STORE_COMMIT },   { "pin", SFS_STORE_PIN },
 	{ "barrier", SFS_STORE_BARRIER }, { "all", SFS_STORE_ALL },
 };
 

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Building and publishing without a mount: the same engine on a staging area
+ * of the caller's. Files are read where they lie, so they must not change
+ * meanwhile; standard input is staged first.
+ */
+#include "cli/ctl_staging.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { COPY_BYTES = 1 << 20, INGEST_NAME_BYTES = NAME_MAX + 64 };
+
+/* --- what is asked for --------------------------------------------------- */
+
+/* config.yaml of the options that were given. */
+static enum sfs_rc compose_config(const struct sfs_ctl_args *args,
+                                  struct sfs_buf *out, struct sfs_err *err)
+{
+	if (args->key_encoding != SFS_KEY_INVALID)
+		sfs_buf_printf(out, "key_encoding: %s\n",
+		               sfs_key_encoding_text(args->key_encoding));
+	if (args->num_dbs > 0)
+		sfs_buf_printf(out, "num_dbs: %" PRIu32 "\n", args->num_dbs);
+	if (args->max_keys_per_shard > 0)
+		sfs_buf_printf(out, "max_keys_per_shard: %" PRIu64 "\n",
+		               args->max_keys_per_shard);
+	if (args->page_size == 0)
+		sfs_buf_puts(out, "page_size: auto\n");
+	if (args->page_size > 0)
+		sfs_buf_printf(out, "page_size: %" PRId64 "\n",
+		               args->page_size);
+	if (args->on_bad_record != NULL)
+		sfs_buf_printf(out, "on_bad_record: %s\n", args->on_bad_record);
+	return sfs_buf_finish(out, "config.yaml", err);
+}
+
+static enum sfs_rc write_top(struct sfs_build *b, const char *name,
+                             const char *text, size_t len, struct sfs_err *err)
+{
+	struct sfs_staged_file *f;
+	enum sfs_rc rc;
+
+	rc = sfs_build_open(b, SFS_BUILD_TOP, name,
+	                    O_WRONLY | O_CREAT | O_TRUNC, 0644, &f, err);
+	if (rc != SFS_OK)
+		return rc;
+	rc = sfs_staged_write(f, 0, false, text, len, err);
+	if (rc == SFS_OK)
+		rc = sfs_staged_flush(f, NULL, err);
+	sfs_staged_close(f);
+	return rc;
+}
+
+static enum sfs_rc write_settings(const struct sfs_ctl_args *args,
+                                  const struct sfs_ctl_target *t,
+                                  struct sfs_build *b, struct sfs_err *err)
+{
+	struct sfs_buf config = SFS_BUF_INIT(SFS_BUILD_CONFIG_MAX_BYTES);
+	struct sfs_snapshot_id base;
+	enum sfs_rc rc = SFS_OK;
+
+	if (args->base != NULL) {
+		rc = sfs_ctl_resolve(t, args->base, &base, err);
+		if (rc == SFS_OK)
+			rc = sfs_build_set_base(b, &base, NULL, err);
+	}
+	if (rc == SFS_OK)
+		rc = compose_config(args, &config, err);
+	if (rc == SFS_OK && config.len > 0)
+		rc = write_top(b, "config.yaml", config.data, config.len, err);
+	if (rc == SFS_OK && args->message != NULL)
+		rc = write_top(b, "message", args->message,
+		               strlen(args->message), err);
+	if (rc == SFS_OK && args->tag != NULL)
+		rc = write_top(b, "tag", args->tag, strlen(args->tag), err);
+	sfs_buf_release(&config);
+	return rc;
+}
+
+/* --- the records --------------------------------------------------------- */
+
+/* In ingest/: the file's own name, made unique by its place in the order. */
+static void ingest_name(const struct sfs_ctl_args *args, const char *path,
+                        size_t index, char *out, size_t cap)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+
+	if (strcmp(path, "-") == 0)
+		name = "stdin";
+	(void)snprintf(out, cap, "%04zu-%.*s%s%s", index, NAME_MAX - 32, name,
+	               args->input_format != NULL ? "." : "",
+	               args->input_format != NULL ? args->input_format : "");
+}
+
+static enum sfs_rc copy_in(struct sfs_build *b, const char *name, int fd,
+                           struct sfs_err *err)
+{
+	struct sfs_staged_file *f = NULL;
+	char *buf = sfs_malloc(COPY_BYTES);
+	enum sfs_rc rc;
+	ssize_t n = 1;
+
+	if (buf == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	rc = sfs_build_open(b, SFS_BUILD_INGEST, name,
+	                    O_WRONLY | O_CREAT | O_EXCL, 0644, &f, err);
+	while (rc == SFS_OK && n > 0) {
+		n = read(fd, buf, COPY_BYTES);
+		if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n < 0)
+			rc = sfs_err_sys(err, errno, "ingest/%s", name);
+		else if (n > 0)
+			rc = sfs_staged_write(f, 0, true, buf, (size_t)n, err);
+	}
+	sfs_staged_close(f);
+	sfs_free(buf);
+	return rc;
+}
+
+/* Pipes and the like are staged; files are read where they lie. */
+static enum sfs_rc add_file(struct sfs_build *b, const char *name,
+                            const char *path, struct sfs_err *err)
+{
+	enum sfs_rc rc;
+	struct stat st;
+	int fd;
+
+	if (strcmp(path, "-") == 0)
+		return copy_in(b, name, STDIN_FILENO, err);
+	if (stat(path, &st) != 0)
+		return sfs_err_sys(err, errno, "%s", path);
+	if (S_ISREG(st.st_mode))
+		return sfs_build_add_source(b, name, path, err);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return sfs_err_sys(err, errno, "%s", path);
+	rc = copy_in(b, name, fd, err);
+	(void)close(fd);
+	return rc;
+}
+
+static enum sfs_rc add_files(const struct sfs_ctl_args *args,
+                             struct sfs_build *b, struct sfs_err *err)
+{
+	char name[INGEST_NAME_BYTES];
+	enum sfs_rc rc = SFS_OK;
+	const char *path;
+
+	for (size_t i = 0; rc == SFS_OK && i < args->from.count; i++) {
+		path = args->from.values[i];
+		ingest_name(args, path, i, name, sizeof(name));
+		rc = add_file(b, name, path, err);
+	}
+	return rc;
+}
+
+/* --- the command ---------------------------------------------------------- */
+
+static enum sfs_rc check_store(const struct sfs_ctl_target *t,
+                               struct sfs_err *err)
+{
+	struct sfs_stack *stack = (struct sfs_stack *)&t->stack;
+	struct sfs_snapshot_id current;
+	bool is_empty = false;
+	enum sfs_rc rc;
+
+	rc = sfs_ctl_current_id(t, &current, err);
+	if (rc != SFS_E_NOT_FOUND)
+		return rc;
+	rc = sfs_stack_is_empty(stack, &is_empty, err);
+	if (rc == SFS_OK && !is_empty)
+		rc = sfs_err_set(err, SFS_E_INVALID,
+		                 "%s holds other things and no %s: a new "
+		                 "store is an empty directory",
+		                 stack->store->url, SFS_CURRENT_KEY);
+	return rc;
+}
+
+static int build_in(const struct sfs_ctl_args *args,
+                    const struct sfs_ctl_target *t, struct sfs_area *area)
+{
+	struct sfs_build *b = NULL;
+	char name[64];
+	struct sfs_err err;
+	enum sfs_rc rc;
+	int status;
+
+	(void)snprintf(name, sizeof(name), "build-%ld-%" PRId64, (long)getpid(),
+	               sfs_clock_wall_ns());
+	rc = sfs_area_begin(area, name, &b, &err);
+	if (rc != SFS_OK)
+		return sfs_ctl_fail(&err);
+	rc = write_settings(args, t, b, &err);
+	if (rc == SFS_OK)
+		rc = add_files(args, b, &err);
+	if (rc == SFS_OK)
+		status = sfs_ctl_publish_build(args, b);
+	else
+		status = rc == SFS_E_INVALID ? sfs_ctl_refuse(&err)
+		                             : sfs_ctl_fail_or_conflict(&err);
+	if (status != SFS_CTL_OK &&
+	    sfs_area_discard(area, b, true, &err) != SFS_OK)
+		sfs_ctl_note("%s", err.msg);
+	sfs_build_unref(b);
+	return status;
+}
+
+static int build(const struct sfs_ctl_args *args,
+                 const struct sfs_ctl_target *t)
+{
+	struct sfs_area *area;
+	struct sfs_err err;
+	int status;
+
+	if (args->from.count == 0) {
+		(void)sfs_err_set(&err, SFS_E_INVALID,
+		                  "build needs records: --from FILE");
+		return sfs_ctl_refuse(&err);
+	}
+	if (check_store(t, &err) != SFS_OK ||
+	    sfs_ctl_area_open(args, t, false, &area, &err) != SFS_OK)
+		return sfs_ctl_fail(&err);
+	status = build_in(args, t, area);
+	sfs_area_close(area);
+	return status;
+}
+
+int sfs_ctl_build(const struct sfs_ctl_args *args)
+{
+	return sfs_ctl_on_target(args, build);
+}

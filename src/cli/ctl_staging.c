@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where builds are staged, and publishing one with progress. */
+#include "cli/ctl_staging.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "build/progress.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	BUILD_MEMORY = 256 << 20,
+	VALUE_MAX = 64 << 20,
+	LOCK_MS = 30000,
+	TERMINAL_MS = 200,
+	PLAIN_MS = 5000,
+};
+
+enum sfs_rc sfs_ctl_staging_dir(const struct sfs_ctl_args *args,
+                                const struct sfs_ctl_target *t, char *out,
+                                size_t cap, struct sfs_err *err)
+{
+	const char *given = args->staging_dir;
+	int len;
+
+	if (given == NULL)
+		given = t->staging_dir;
+	if (given == NULL)
+		return sfs_area_default_dir(t->stack.store->url, out, cap, err);
+	len = snprintf(out, cap, "%s", given);
+	if (len < 0 || (size_t)len >= cap)
+		return sfs_err_set(err, SFS_E_INVALID,
+		                   "%s: the path is too long", given);
+	return SFS_OK;
+}
+
+static unsigned processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1                     ? 1
+	       : n > SFS_CTL_THREADS_MAX ? SFS_CTL_THREADS_MAX
+	                                 : (unsigned)n;
+}
+
+enum sfs_rc sfs_ctl_area_open(const struct sfs_ctl_args *args,
+                              const struct sfs_ctl_target *t, bool adopt,
+                              struct sfs_area **out, struct sfs_err *err)
+{
+	char dir[PATH_MAX];
+	struct sfs_area_config config = {
+		.dir = dir,
+		.store = t->stack.store,
+		.catalog = t->stack.catalog,
+		.run_prefix = t->run_prefix,
+		.url = args->url,
+		.build_memory = args->build_memory > 0
+		                        ? (size_t)args->build_memory
+		                        : BUILD_MEMORY,
+		.threads = args->threads > 0 ? args->threads : processors(),
+		.value_max = VALUE_MAX,
+		.lock_ms = LOCK_MS,
+		.key_encoding = SFS_KEY_INVALID,
+		.adopt = adopt,
+	};
+	enum sfs_rc rc;
+
+	rc = sfs_ctl_staging_dir(args, t, dir, sizeof(dir), err);
+	if (rc == SFS_OK)
+		rc = sfs_area_open(&config, out, err);
+	return rc;
+}
+
+/* --- progress -------------------------------------------------------------- */
+
+/* A thread that tells how far it is, and waits for signals. */
+struct watcher {
+	struct sfs_build *build;
+	struct sfs_cancel cancel;
+	atomic_bool is_over;
+	bool is_terminal;
+	pthread_t thread;
+};
+
+static void print_progress(struct watcher *w)
+{
+	struct sfs_build_progress p;
+	double seconds;
+
+	sfs_build_get_progress(w->build, &p);
+	seconds = p.ms > 0 ? (double)p.ms / 1000 : 0;
+	(void)fprintf(stderr,
+	              "%s%-9s %" PRIu64 " records, %.2f M/s, %u %% read, "
+	              "shards %" PRIu32 "/%" PRIu32 "%s",
+	              w->is_terminal ? "\r" : "shardyctl: ", p.state, p.records,
+	              seconds > 0 ? (double)p.records / seconds / 1e6 : 0,
+	              p.bytes > 0 ? (unsigned)(p.bytes_parsed * 100 / p.bytes)
+	                          : 100,
+	              p.sealed, p.to_seal, w->is_terminal ? "  " : "\n");
+	(void)fflush(stderr);
+}
+
+static void wait_signal(struct watcher *w, const sigset_t *signals)
+{
+	int64_t ms = w->is_terminal ? TERMINAL_MS : PLAIN_MS;
+	struct timespec wait = { ms / 1000, ms % 1000 * 1000000 };
+	int n = sigtimedwait(signals, NULL, &wait);
+
+	if (atomic_load(&w->is_over))
+		return;
+	if (n == SIGINT || n == SIGTERM)
+		sfs_cancel_raise(&w->cancel);
+	else
+		print_progress(w);
+}
+
+static void stop_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGUSR1); /* wakes the watcher at the end */
+}
+
+static void *watch(void *arg)
+{
+	struct watcher *w = arg;
+	sigset_t signals;
+
+	stop_signals(&signals);
+	while (!atomic_load(&w->is_over))
+		wait_signal(w, &signals);
+	if (w->is_terminal) {
+		print_progress(w);
+		(void)fputc('\n', stderr);
+	}
+	return NULL;
+}
+
+static enum sfs_rc watch_begin(struct watcher *w, struct sfs_err *err)
+{
+	enum sfs_rc rc = sfs_cancel_init(&w->cancel, err);
+	sigset_t signals;
+	int error;
+
+	if (rc != SFS_OK)
+		return rc;
+	stop_signals(&signals);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* valid set */
+	error = pthread_create(&w->thread, NULL, watch, w);
+	if (error == 0)
+		return SFS_OK;
+	sfs_cancel_release(&w->cancel);
+	return sfs_err_sys(err, error, "thread");
+}
+
+static void watch_end(struct watcher *w)
+{
+	atomic_store(&w->is_over, true);
+	(void)pthread_kill(w->thread, SIGUSR1);
+	(void)pthread_join(w->thread, NULL);
+	sfs_cancel_release(&w->cancel);
+}
+
+/* --- publishing ------------------------------------------------------------ */
+
+static int tell_published(const struct sfs_ctl_args *args,
+                          const struct sfs_snapshot_id *id,
+                          const struct sfs_build_progress *p)
+{
+	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	char id_text[SFS_SNAPSHOT_ID_BYTES];
+	struct sfs_json_printer j;
+
+	sfs_snapshot_id_text(id, id_text);
+	if (!args->json) {
+		sfs_buf_printf(&text, "%s\n", id_text);
+		return sfs_ctl_print(&text, SFS_CTL_OK);
+	}
+	sfs_json_printer_init(&j, &text, true, true);
+	sfs_json_object_begin(&j);
+	sfs_json_key(&j, "bad_records");
+	sfs_json_uint(&j, p->bad_records);
+	sfs_json_key(&j, "records");
+	sfs_json_uint(&j, p->records);
+	sfs_json_key(&j, "snapshot");
+	sfs_json_cstring(&j, id_text);
+	sfs_json_object_end(&j);
+	sfs_buf_putc(&text, '\n');
+	return sfs_ctl_print(&text, SFS_CTL_OK);
+}
+
+/* All that stands in errors, then the reason. */
+static int tell_refused(struct sfs_build *b, const struct sfs_err *why)
+{
+	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+
+	sfs_build_print_errors(b, &text);
+	if (text.len > 0)
+		(void)fwrite(text.data, 1, text.len, stderr);
+	sfs_buf_release(&text);
+	return sfs_ctl_fail_or_conflict(why);
+}
+
+int sfs_ctl_publish_build(const struct sfs_ctl_args *args, struct sfs_build *b)
+{
+	struct watcher w = { .build = b,
+		             .is_terminal = isatty(STDERR_FILENO) != 0 };
+	struct sfs_call call = { 0, &w.cancel };
+	struct sfs_build_progress p;
+	struct sfs_snapshot_id id;
+	struct sfs_err err;
+	enum sfs_rc rc;
+
+	rc = watch_begin(&w, &err);
+	if (rc != SFS_OK)
+		return sfs_ctl_fail(&err);
+	rc = sfs_build_settle(b, &call, &err);
+	sfs_build_get_progress(b, &p);
+	if (rc == SFS_OK)
+		rc = sfs_build_publish(b, &id, &call, &err);
+	watch_end(&w);
+	return rc == SFS_OK ? tell_published(args, &id, &p)
+	                    : tell_refused(b, &err);
+}
