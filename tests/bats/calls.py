@@ -50,6 +50,15 @@ def getxattr_small(path, name):
         raise OSError(ctypes.get_errno(), "getxattr")
 
 
+def rename_new(old, new):
+    """Not over something that is there."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(-100, os.fsencode(old), -100, os.fsencode(new), 1) < 0:
+        raise OSError(ctypes.get_errno(), "renameat2")
+
+
 CALLS = {
     "create": create,
     "write": write,
@@ -69,6 +78,7 @@ CALLS = {
     "utime": lambda path: os.utime(path, (1, 1)),
     "truncate": lambda path: os.truncate(path, 0),
     "rename": os.rename,
+    "rename_new": rename_new,
     "link": os.link,
     "symlink": lambda path, target: os.symlink(target, path),
     "readlink": os.readlink,

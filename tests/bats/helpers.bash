@@ -81,6 +81,7 @@ sfs_setup() {
 	log=$dir/log
 	allowed='last message repeated'
 	mkdir "$mnt"
+	export SHARDYFS_STAGING_DIR=$dir/area
 	pids=()
 	adopted=()
 	logs=()

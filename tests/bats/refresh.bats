@@ -223,7 +223,8 @@ point() {
 @test "an empty directory mounts empty, and shows what is published later" {
 	mkdir "$dir/store"
 	mount_store "$dir/store" "$LONG"
-	is "$(within ls -A "$mnt" | tr '\n' ' ')" 'runs snapshots '
+	is "$(within ls -A "$mnt" | tr '\n' ' ')" \
+		'publish runs snapshots staging tags '
 	has "$(content .shardyfs/health)" 'nothing is published'
 	fails_with ENOENT stat "$mnt/keys"
 	publish new

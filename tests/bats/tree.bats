@@ -17,7 +17,7 @@ mount_ten() {
 @test "the root lists what is published, and hides .shardyfs" {
 	mount_ten
 	is "$(within ls -A "$mnt" | tr '\n' ' ')" \
-		'_CURRENT current keys runs shards snapshots '
+		'_CURRENT current keys publish runs shards snapshots staging tags '
 	within test -d "$mnt/.shardyfs"
 	is "$(within ls -A "$mnt/snapshots/$id" | tr '\n' ' ')" \
 		'info.json keys manifest manifest.json shards '
@@ -38,7 +38,7 @@ mount_ten() {
 
 	mount_ten
 	within ls -A "$mnt/.shardyfs" >"$dir/names"
-	is "$(tr '\n' ' ' <"$dir/names")" 'config health last_error log_level '\
+	is "$(tr '\n' ' ' <"$dir/names")" 'builds config health last_error log_level '\
 'metrics refresh status status.json version '
 	while read -r file; do
 		within cat "$mnt/.shardyfs/$file" >"$dir/content"
@@ -155,9 +155,9 @@ print(size - len(os.read(fd, 1 << 20)))' "$mnt/.shardyfs/$file")" 0
 
 @test "df shows the bytes and the keys of the current snapshot" {
 	mount_ten
-	is "$(within df --output=fstype,itotal "$mnt" | tail -n 1 | tr -s ' ')" \
+	is "$(within df --output=fstype,iused "$mnt" | tail -n 1 | tr -s ' ')" \
 		'fuse.shardyfs 10'
-	is "$(within df --output=size -B1 "$mnt" | tail -n 1 | tr -d ' ')" \
+	is "$(within df --output=used -B1 "$mnt" | tail -n 1 | tr -d ' ')" \
 		"$(status_of bytes)"
 	is "$(within stat -f -c %l "$mnt")" "$(name_max)"
 }
