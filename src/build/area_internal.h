@@ -35,6 +35,7 @@ struct sfs_area {
 	atomic_bool is_stopping;
 	pthread_cond_t has_dead;
 	struct sfs_build *dead; /* references, by next_dead */
+	bool is_burying;        /* one that left that list; protected by lock */
 };
 
 /* --- area_dir.c: directories and locks ----------------------------------- */

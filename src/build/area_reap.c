@@ -2,8 +2,8 @@
 /*
  * Removing what is done, in a thread of its own: a build may have millions of
  * files, and nobody should wait for them. First, once, what a crash left
- * behind (.new-*, .done-*) and nobody has locked. What is not removed when
- * the area closes is left for the next one.
+ * behind (.new-*, .done-*) and nobody has locked. What is not removed a few
+ * seconds after the area closes is left for the next one.
  */
 #include "build/area_internal.h"
 
@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+enum { PATIENCE_SECONDS = 3 };
 
 static void warn_left(const char *name, const struct sfs_err *err)
 {
@@ -103,9 +105,12 @@ static void *reap(void *arg)
 			continue;
 		}
 		a->dead = b->next_dead;
+		a->is_burying = true;
 		pthread_mutex_unlock(&a->lock);
 		bury(a, b);
 		pthread_mutex_lock(&a->lock);
+		a->is_burying = false;
+		pthread_cond_broadcast(&a->has_dead);
 	}
 	pthread_mutex_unlock(&a->lock);
 	return NULL;
@@ -123,9 +128,16 @@ enum sfs_rc sfs_area_reaper_start(struct sfs_area *a, struct sfs_err *err)
 
 void sfs_area_reaper_stop(struct sfs_area *a)
 {
+	struct timespec until;
+
 	if (!a->has_reaper)
 		return;
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_SECONDS;
 	pthread_mutex_lock(&a->lock);
+	while ((a->dead != NULL || a->is_burying) &&
+	       pthread_cond_timedwait(&a->has_dead, &a->lock, &until) == 0)
+		;
 	atomic_store(&a->is_stopping, true);
 	pthread_cond_broadcast(&a->has_dead);
 	pthread_mutex_unlock(&a->lock);

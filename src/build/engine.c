@@ -40,6 +40,20 @@ enum sfs_rc sfs_engine_check(struct sfs_engine *e, const struct sfs_call *call,
 	return sfs_call_check(call, e->name, err);
 }
 
+struct sfs_call sfs_engine_lock_call(struct sfs_engine *e,
+                                     const struct sfs_call *call)
+{
+	struct sfs_call out = { 0, &e->cancel };
+
+	if (call != NULL)
+		out = *call;
+	if (e->context.lock_ms > 0 &&
+	    (out.deadline_ms == 0 ||
+	     out.deadline_ms > sfs_clock_ms() + e->context.lock_ms))
+		out.deadline_ms = sfs_clock_ms() + e->context.lock_ms;
+	return out;
+}
+
 enum sfs_rc sfs_engine_work_begin(struct sfs_engine *e,
                                   const struct sfs_call *call,
                                   struct sfs_err *err)

@@ -160,6 +160,13 @@ void sfs_engine_stop(struct sfs_engine *e);
 enum sfs_rc sfs_engine_check(struct sfs_engine *e, const struct sfs_call *call,
                              struct sfs_err *err) SFS_NODISCARD;
 
+/*
+ * For a call that takes the lock of the store: as long as one may wait for
+ * another publisher. NULL: until the engine ends.
+ */
+struct sfs_call sfs_engine_lock_call(struct sfs_engine *e,
+                                     const struct sfs_call *call);
+
 /* Adds "FILE: why" to the problems. */
 void sfs_engine_problem(struct sfs_engine *e, const char *fmt, ...)
 	SFS_PRINTF(2, 3);

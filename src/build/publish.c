@@ -147,6 +147,7 @@ static enum sfs_rc put_manifest(struct publish *p, struct sfs_err *err)
 		p->pointer.current != NULL ? p->pointer.current->run_id : NULL;
 	struct sfs_catalog *c = catalog_of(p);
 	struct sfs_manifest *m = NULL;
+	struct sfs_call call;
 	void *data = NULL;
 	size_t len;
 	enum sfs_rc rc;
@@ -158,7 +159,8 @@ static enum sfs_rc put_manifest(struct publish *p, struct sfs_err *err)
 		rc = sfs_debug_step("publish.manifest", err);
 	if (rc == SFS_OK) {
 		p->has_manifest = true; /* even if that fails half way */
-		rc = c->ops->put_manifest(c, &p->id, data, len, p->call, err);
+		call = sfs_engine_lock_call(p->engine, p->call);
+		rc = c->ops->put_manifest(c, &p->id, data, len, &call, err);
 	}
 	sfs_free(data);
 	sfs_manifest_free(m);
@@ -215,7 +217,7 @@ static enum sfs_rc swap(struct publish *p, struct sfs_err *err)
 	struct sfs_catalog *c = catalog_of(p);
 	struct sfs_current next = { .updated_at_ns = p->id.published_at_ns };
 	char key[SFS_MANIFEST_KEY_BYTES];
-	struct sfs_call call = { 0, NULL };
+	struct sfs_call call;
 	enum sfs_rc rc;
 	int len;
 
@@ -226,13 +228,12 @@ static enum sfs_rc swap(struct publish *p, struct sfs_err *err)
 		return sfs_err_set(err, SFS_E_INVALID,
 		                   "%s: the URL is too long", e->context.url);
 	(void)snprintf(next.run_id, sizeof(next.run_id), "%s", p->id.run_id);
-	rc = sfs_engine_check(e, p->call, err); /* the last moment to stop */
+	rc = sfs_debug_step("publish.swap", err);
 	if (rc == SFS_OK)
-		rc = sfs_debug_step("publish.swap", err);
+		rc = sfs_engine_check(e, p->call, err);
 	if (rc != SFS_OK)
 		return rc;
-	if (e->context.lock_ms > 0)
-		call.deadline_ms = sfs_clock_ms() + e->context.lock_ms;
+	call = sfs_engine_lock_call(e, p->call);
 	rc = c->ops->swap(c, &next, &p->pointer.tag, NULL, &call, err);
 	return rc == SFS_OK ? SFS_OK : ask_pointer(p, rc, err);
 }
@@ -241,6 +242,7 @@ static enum sfs_rc try_once(struct publish *p, struct sfs_err *err)
 {
 	struct sfs_catalog *c = catalog_of(p);
 	struct sfs_engine *e = p->engine;
+	struct sfs_call call;
 	enum sfs_rc rc;
 
 	rc = look(p, err);
@@ -249,7 +251,8 @@ static enum sfs_rc try_once(struct publish *p, struct sfs_err *err)
 	if (rc == SFS_OK)
 		rc = put_manifest(p, err);
 	if (rc == SFS_OK && p->tag[0] != '\0') {
-		rc = c->ops->put_tag(c, p->tag, &p->id, p->call, err);
+		call = sfs_engine_lock_call(e, p->call);
+		rc = c->ops->put_tag(c, p->tag, &p->id, &call, err);
 		p->has_tag = rc == SFS_OK;
 	}
 	if (rc == SFS_OK) {
@@ -288,6 +291,7 @@ static void log_event(struct publish *p)
 {
 	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
 	struct sfs_catalog *c = catalog_of(p);
+	struct sfs_call call = sfs_engine_lock_call(p->engine, NULL);
 	char id[SFS_SNAPSHOT_ID_BYTES];
 	struct sfs_json_printer j;
 	struct sfs_err err;
@@ -307,7 +311,7 @@ static void log_event(struct publish *p)
 	sfs_json_cstring(&j, id);
 	sfs_json_object_end(&j);
 	if (text.failed != SFS_OK ||
-	    c->ops->log(c, "publish", text.data, NULL, &err) != SFS_OK)
+	    c->ops->log(c, "publish", text.data, &call, &err) != SFS_OK)
 		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
 		        "published, but not logged in the store snapshot=%s",
 		        id);
@@ -341,14 +345,16 @@ void sfs_engine_finish(struct sfs_engine *e, const struct sfs_snapshot_id *id)
 {
 	char key[SFS_MANIFEST_KEY_BYTES];
 	char ref[SFS_URL_BYTES];
+	struct sfs_call call;
 	struct sfs_err err;
 
 	if (sfs_debug_step("publish.swapped", &err) != SFS_OK)
 		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD, "%s", err.msg);
 	sfs_snapshot_id_manifest_key(id, key);
 	(void)snprintf(ref, sizeof(ref), "%s/%s", e->context.url, key);
+	call = sfs_engine_lock_call(e, NULL);
 	if (e->lease != NULL &&
-	    sfs_lease_succeed(e->lease, ref, NULL, &err) != SFS_OK)
+	    sfs_lease_succeed(e->lease, ref, &call, &err) != SFS_OK)
 		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
 		        "published, but the run record does not say so "
 		        "run_id=%s cause=\"%s\"",
@@ -359,11 +365,12 @@ static enum sfs_rc confirm_lease(struct sfs_engine *e,
                                  const struct sfs_call *call,
                                  struct sfs_err *err)
 {
+	struct sfs_call locked = sfs_engine_lock_call(e, call);
 	enum sfs_rc rc;
 
 	if (e->lease == NULL)
 		return SFS_OK;
-	rc = sfs_lease_confirm(e->lease, call, err);
+	rc = sfs_lease_confirm(e->lease, &locked, err);
 	if (rc != SFS_E_CONFLICT)
 		return rc;
 	/* gc took the run for dead: its shards may be gone */

@@ -6,11 +6,12 @@
 #include "build/engine_internal.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <string.h>
 
-enum { TAG_BYTES = 256, DELETES_MAX = 1 << 22 };
+enum { TAG_BYTES = 256, DELETES_MAX = 1 << 22, LOCK_MS = 1000 };
 
 struct search {
 	const struct sfs_snapshot_id *id;
@@ -154,6 +155,7 @@ static enum sfs_rc delete_shards(struct sfs_engine *e, const char *shard_prefix,
 enum sfs_rc sfs_engine_discard(struct sfs_engine *e, struct sfs_err *err)
 {
 	const char *shard_prefix = e->config.shard_prefix;
+	struct sfs_call call = { 0, NULL };
 	enum sfs_rc rc = SFS_OK;
 
 	sfs_engine_stop(e);
@@ -165,11 +167,13 @@ enum sfs_rc sfs_engine_discard(struct sfs_engine *e, struct sfs_err *err)
 		rc = take_back(e, NULL, err);
 	if (rc == SFS_OK)
 		rc = delete_shards(e, shard_prefix, err);
+	/* ending a build does not wait for a publisher */
+	call.deadline_ms = sfs_clock_ms() + LOCK_MS;
 	if (rc == SFS_OK && e->lease == NULL && e->record_key[0] != '\0')
-		rc = sfs_engine_begin_run(e, NULL, err);
+		rc = sfs_engine_begin_run(e, &call, err);
 	if (rc == SFS_OK && e->lease != NULL)
 		rc = sfs_lease_fail(e->lease, "BuildAborted",
-		                    "the build was ended by its user", NULL,
+		                    "the build was ended by its user", &call,
 		                    err);
 	sfs_lease_close(e->lease);
 	e->lease = NULL;

@@ -351,14 +351,15 @@ static enum sfs_rc begin_lease(struct sfs_engine *e,
 		.writer_type = "shardyfs",
 		.record_key = e->record_key[0] != '\0' ? e->record_key : NULL,
 	};
-	enum sfs_rc rc = sfs_lease_begin(&config, &e->lease, call, err);
+	struct sfs_call locked = sfs_engine_lock_call(e, call);
+	enum sfs_rc rc = sfs_lease_begin(&config, &e->lease, &locked, err);
 
 	if (rc == SFS_OK) {
 		(void)snprintf(e->record_key, sizeof(e->record_key), "%s",
 		               sfs_lease_record_key(e->lease));
 		return SFS_OK;
 	}
-	if (rc == SFS_E_CONFLICT || rc == SFS_E_CANCELED)
+	if (rc == SFS_E_CONFLICT || rc == SFS_E_CANCELED || rc == SFS_E_BUSY)
 		return rc;
 	/* shardyfusion's rule: a run record never fails a build */
 	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
