@@ -3,6 +3,7 @@
  * shardyctl: the same engine without a mount, and the commands that look
  * after mounts. Finds the command, reads its line, runs it.
  */
+#include "base/log.h"
 #include "cli/ctl.h"
 
 #include <string.h>
@@ -48,6 +49,8 @@ static int run(const struct sfs_ctl_command *command, int argc, char **argv)
 		return sfs_ctl_refuse(&err);
 	if (args.help)
 		return show_help(command);
+	if (sfs_log_set_levels("all=warn", &err) != SFS_OK)
+		return sfs_ctl_fail(&err);
 	return command->run(&args);
 }
 

@@ -10,6 +10,7 @@
 #include "build/build_internal.h"
 
 #include "base/alloc.h"
+#include "base/atomicfile.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -269,6 +270,50 @@ static enum sfs_rc check_current(struct sfs_build *b,
 	                   text, text);
 }
 
+/* Is config.yaml still as mkdir wrote it? */
+static enum sfs_rc compare_defaults(struct sfs_build *b,
+                                    const struct sfs_buf *text, bool *is_same,
+                                    struct sfs_err *err)
+{
+	struct sfs_buf first = SFS_BUF_INIT(SFS_BUILD_CONFIG_MAX_BYTES);
+	bool found = false;
+	enum sfs_rc rc;
+
+	rc = sfs_files_read_at(b->files->dir_fd, SFS_FILES_DEFAULTS, &first,
+	                       &found, err);
+	*is_same = rc == SFS_OK && found && first.len == text->len &&
+	           (text->len == 0 ||
+	            memcmp(first.data, text->data, text->len) == 0);
+	sfs_buf_release(&first);
+	return rc;
+}
+
+static enum sfs_rc write_config(struct sfs_build *b,
+                                const struct sfs_build_config *c,
+                                struct sfs_err *err)
+{
+	struct sfs_atomicfile file = SFS_ATOMICFILE_INIT;
+	struct sfs_buf text = SFS_BUF_INIT(SFS_BUILD_CONFIG_MAX_BYTES);
+	enum sfs_rc rc;
+	int fd = -1;
+
+	sfs_build_config_print(c, &text);
+	rc = sfs_buf_finish(&text, "config.yaml", err);
+	if (rc == SFS_OK)
+		rc = sfs_files_folder(b->files, SFS_FOLDER_TOP, &fd, err);
+	if (rc == SFS_OK)
+		rc = sfs_atomicfile_begin(&file, fd, err);
+	if (rc == SFS_OK)
+		rc = sfs_atomicfile_write(&file, text.data, text.len, err);
+	if (rc == SFS_OK)
+		rc = sfs_atomicfile_commit(&file, SFS_FILES_CONFIG, false, err);
+	sfs_atomicfile_abort(&file);
+	if (fd >= 0)
+		(void)close(fd);
+	sfs_buf_release(&text);
+	return rc;
+}
+
 static enum sfs_rc set_base_locked(struct sfs_build *b,
                                    const struct sfs_snapshot_id *id,
                                    struct sfs_manifest **manifest,
@@ -277,11 +322,18 @@ static enum sfs_rc set_base_locked(struct sfs_build *b,
 	struct sfs_buf text = SFS_BUF_INIT(SFS_BUILD_CONFIG_MAX_BYTES);
 	struct sfs_build_config *c = NULL;
 	struct sfs_manifest *old;
+	bool is_prefilled;
 	enum sfs_rc rc;
 
 	rc = read_config(b, &text, err);
 	if (rc == SFS_OK)
+		rc = compare_defaults(b, &text, &is_prefilled, err);
+	if (rc == SFS_OK && is_prefilled)
+		sfs_buf_reset(&text); /* nobody asked for these */
+	if (rc == SFS_OK)
 		c = parse_text(b, *manifest, &text, &rc, err);
+	if (rc == SFS_OK && is_prefilled)
+		rc = write_config(b, c, err);
 	if (rc == SFS_OK)
 		rc = sfs_files_set_base(b->files, id, err);
 	if (rc == SFS_OK) {

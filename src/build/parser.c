@@ -254,6 +254,16 @@ static enum sfs_rc read_text(struct sfs_parser *p, struct sfs_bytes text,
 	return sfs_jsonl_read(p, text, out, found, err);
 }
 
+/*
+ * What lies behind a bad header cannot be read, and what a quote that is not
+ * closed has swallowed is not known.
+ */
+static bool is_hopeless(const struct sfs_parser *p)
+{
+	return is_table(p) &&
+	       (p->columns == 0 || p->csv_state == SFS_CSV_QUOTED);
+}
+
 /* The open record is whole: its bytes without the newline. */
 static enum sfs_rc end_text(struct sfs_parser *p, struct sfs_bytes text,
                             struct sfs_err *err)
@@ -264,8 +274,7 @@ static enum sfs_rc end_text(struct sfs_parser *p, struct sfs_bytes text,
 
 	rc = read_text(p, text, &r, &found, err);
 	if (rc == SFS_E_CORRUPT)
-		rc = sfs_parser_give_bad(p, is_table(p) && p->columns == 0,
-		                         err);
+		rc = sfs_parser_give_bad(p, is_hopeless(p), err);
 	else if (rc == SFS_OK && found)
 		rc = sfs_parser_give(p, &r, err);
 	if (rc == SFS_OK)

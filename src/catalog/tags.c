@@ -22,7 +22,7 @@
 
 enum { TAG_MAX_BYTES = 64 << 10 };
 
-static bool is_name(const char *name)
+bool sfs_tag_name_is_valid(const char *name)
 {
 	return name[0] != '.' && sfs_run_id_is_valid(name, strlen(name));
 }
@@ -95,7 +95,7 @@ enum sfs_rc sfs_tags_get(struct sfs_store *store, const char *name,
 
 	if (err == NULL)
 		err = &unwanted;
-	if (is_name(name)) {
+	if (sfs_tag_name_is_valid(name)) {
 		tag_key(name, key);
 		rc = sfs_store_get(store, key, TAG_MAX_BYTES, &data, &len, NULL,
 		                   call, err);
@@ -163,7 +163,7 @@ enum sfs_rc sfs_tags_put(struct sfs_store *store, const char *name,
 	struct sfs_pin *pin = NULL;
 	enum sfs_rc rc;
 
-	if (!is_name(name))
+	if (!sfs_tag_name_is_valid(name))
 		return sfs_err_set(err, SFS_E_INVALID,
 		                   "\"%.255s\" is no name for a tag: 1 to 255 "
 		                   "of [A-Za-z0-9._-], the first not '.'",
@@ -192,7 +192,7 @@ enum sfs_rc sfs_tags_delete(struct sfs_store *store, const char *name,
 	char key[SFS_STORE_KEY_MAX];
 	enum sfs_rc rc = SFS_E_NOT_FOUND;
 
-	if (is_name(name)) {
+	if (sfs_tag_name_is_valid(name)) {
 		tag_key(name, key);
 		rc = store->ops->open(store, key, &object, call, err);
 	}
@@ -218,7 +218,7 @@ static bool add_name(void *arg, const struct sfs_list_entry *entry)
 	struct name_list *l = arg;
 	char **grown;
 
-	if (entry->is_prefix || !is_name(name))
+	if (entry->is_prefix || !sfs_tag_name_is_valid(name))
 		return true;
 	if (l->count == l->cap) {
 		l->cap = l->cap > 0 ? l->cap * 2 : 16;

@@ -7,6 +7,8 @@
 #include "shardyfs/err.h"
 #include "shardyfs/store.h"
 
+#include <stdbool.h>
+
 /*
  * Tags as objects of the store: "tags/NAME", a JSON object with the snapshot
  * ID, the time and the author. The contracts of struct sfs_catalog_ops.
@@ -14,6 +16,9 @@
 #define SFS_TAGS_PREFIX "tags/"
 
 enum { SFS_TAG_NAME_BYTES = 256 }; /* with the NUL */
+
+/* [A-Za-z0-9._-]+, not too long, no '.' in front. */
+bool sfs_tag_name_is_valid(const char *name);
 
 enum sfs_rc sfs_tags_put(struct sfs_store *store, const char *name,
                          const struct sfs_snapshot_id *id,

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -101,9 +102,24 @@ static void ingest_name(const struct sfs_ctl_args *args, const char *path,
 	               args->input_format != NULL ? args->input_format : "");
 }
 
-static enum sfs_rc copy_in(struct sfs_build *b, const char *name, int fd,
+/* Data, its end, or SFS_E_CANCELED. */
+static enum sfs_rc wait_input(struct sfs_ctl_work *w, int fd,
+                              struct sfs_err *err)
+{
+	struct sfs_call call = { 0, &w->cancel };
+	struct pollfd fds[] = { { .fd = fd, .events = POLLIN },
+		                { .fd = w->cancel.event_fd,
+		                  .events = POLLIN } };
+
+	if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		return sfs_err_sys(err, errno, "poll");
+	return sfs_call_check(&call, "build", err);
+}
+
+static enum sfs_rc copy_in(struct sfs_ctl_work *w, const char *name, int fd,
                            struct sfs_err *err)
 {
+	struct sfs_build *b = w->build;
 	struct sfs_staged_file *f = NULL;
 	char *buf = sfs_malloc(COPY_BYTES);
 	enum sfs_rc rc;
@@ -114,6 +130,9 @@ static enum sfs_rc copy_in(struct sfs_build *b, const char *name, int fd,
 	rc = sfs_build_open(b, SFS_BUILD_INGEST, name,
 	                    O_WRONLY | O_CREAT | O_EXCL, 0644, &f, err);
 	while (rc == SFS_OK && n > 0) {
+		rc = wait_input(w, fd, err);
+		if (rc != SFS_OK)
+			break;
 		n = read(fd, buf, COPY_BYTES);
 		if (n < 0 && errno == EINTR)
 			n = 1;
@@ -128,7 +147,7 @@ static enum sfs_rc copy_in(struct sfs_build *b, const char *name, int fd,
 }
 
 /* Pipes and the like are staged; files are read where they lie. */
-static enum sfs_rc add_file(struct sfs_build *b, const char *name,
+static enum sfs_rc add_file(struct sfs_ctl_work *w, const char *name,
                             const char *path, struct sfs_err *err)
 {
 	enum sfs_rc rc;
@@ -136,21 +155,21 @@ static enum sfs_rc add_file(struct sfs_build *b, const char *name,
 	int fd;
 
 	if (strcmp(path, "-") == 0)
-		return copy_in(b, name, STDIN_FILENO, err);
+		return copy_in(w, name, STDIN_FILENO, err);
 	if (stat(path, &st) != 0)
 		return sfs_err_sys(err, errno, "%s", path);
 	if (S_ISREG(st.st_mode))
-		return sfs_build_add_source(b, name, path, err);
+		return sfs_build_add_source(w->build, name, path, err);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return sfs_err_sys(err, errno, "%s", path);
-	rc = copy_in(b, name, fd, err);
+	rc = copy_in(w, name, fd, err);
 	(void)close(fd);
 	return rc;
 }
 
 static enum sfs_rc add_files(const struct sfs_ctl_args *args,
-                             struct sfs_build *b, struct sfs_err *err)
+                             struct sfs_ctl_work *w, struct sfs_err *err)
 {
 	char name[INGEST_NAME_BYTES];
 	enum sfs_rc rc = SFS_OK;
@@ -159,7 +178,7 @@ static enum sfs_rc add_files(const struct sfs_ctl_args *args,
 	for (size_t i = 0; rc == SFS_OK && i < args->from.count; i++) {
 		path = args->from.values[i];
 		ingest_name(args, path, i, name, sizeof(name));
-		rc = add_file(b, name, path, err);
+		rc = add_file(w, name, path, err);
 	}
 	return rc;
 }
@@ -187,7 +206,8 @@ static enum sfs_rc check_store(const struct sfs_ctl_target *t,
 }
 
 static int build_in(const struct sfs_ctl_args *args,
-                    const struct sfs_ctl_target *t, struct sfs_area *area)
+                    const struct sfs_ctl_target *t, struct sfs_ctl_work *w,
+                    struct sfs_area *area)
 {
 	struct sfs_build *b = NULL;
 	char name[64];
@@ -200,17 +220,19 @@ static int build_in(const struct sfs_ctl_args *args,
 	rc = sfs_area_begin(area, name, &b, &err);
 	if (rc != SFS_OK)
 		return sfs_ctl_fail(&err);
+	sfs_ctl_work_show(w, b);
 	rc = write_settings(args, t, b, &err);
 	if (rc == SFS_OK)
-		rc = add_files(args, b, &err);
+		rc = add_files(args, w, &err);
 	if (rc == SFS_OK)
-		status = sfs_ctl_publish_build(args, b);
+		status = sfs_ctl_publish_build(args, w, b);
 	else
 		status = rc == SFS_E_INVALID ? sfs_ctl_refuse(&err)
 		                             : sfs_ctl_fail_or_conflict(&err);
 	if (status != SFS_CTL_OK &&
 	    sfs_area_discard(area, b, true, &err) != SFS_OK)
 		sfs_ctl_note("%s", err.msg);
+	sfs_ctl_work_show(w, NULL);
 	sfs_build_unref(b);
 	return status;
 }
@@ -218,6 +240,7 @@ static int build_in(const struct sfs_ctl_args *args,
 static int build(const struct sfs_ctl_args *args,
                  const struct sfs_ctl_target *t)
 {
+	struct sfs_ctl_work work;
 	struct sfs_area *area;
 	struct sfs_err err;
 	int status;
@@ -228,10 +251,15 @@ static int build(const struct sfs_ctl_args *args,
 		return sfs_ctl_refuse(&err);
 	}
 	if (check_store(t, &err) != SFS_OK ||
-	    sfs_ctl_area_open(args, t, false, &area, &err) != SFS_OK)
+	    sfs_ctl_work_begin(&work, &err) != SFS_OK)
 		return sfs_ctl_fail(&err);
-	status = build_in(args, t, area);
-	sfs_area_close(area);
+	if (sfs_ctl_area_open(args, t, false, &area, &err) == SFS_OK) {
+		status = build_in(args, t, &work, area);
+		sfs_area_close(area);
+	} else {
+		status = sfs_ctl_fail(&err);
+	}
+	sfs_ctl_work_end(&work);
 	return status;
 }
 

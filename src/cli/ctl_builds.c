@@ -289,14 +289,21 @@ static int publish_store(const struct sfs_ctl_args *args,
                          const struct sfs_ctl_target *t)
 {
 	struct adopted a = { 0 };
+	struct sfs_ctl_work work;
 	struct sfs_err err;
 	int status;
 
-	if (adopt(args, t, &a, &err) == SFS_OK)
-		status = sfs_ctl_publish_build(args, a.build);
-	else
+	if (sfs_ctl_work_begin(&work, &err) != SFS_OK)
+		return sfs_ctl_fail(&err);
+	if (adopt(args, t, &a, &err) == SFS_OK) {
+		sfs_ctl_work_show(&work, a.build);
+		status = sfs_ctl_publish_build(args, &work, a.build);
+		sfs_ctl_work_show(&work, NULL);
+	} else {
 		status = sfs_ctl_fail(&err);
+	}
 	adopted_release(&a);
+	sfs_ctl_work_end(&work);
 	return status;
 }
 

@@ -57,7 +57,7 @@ static const struct sfs_ctl_option OPTIONS[] = {
 	{ SFS_CTL_ON_BAD_RECORD, "on-bad-record", "WHAT",
 	  "refuse (the default) or skip" },
 	{ SFS_CTL_OLDER_THAN, "older-than", "TIME",
-	  "only those begun longer ago than that" },
+	  "only those that were changed longer ago than that" },
 	{ SFS_CTL_JSON, "json", NULL, "print JSON" },
 	{ SFS_CTL_HELP, "help", NULL, "print this text" },
 };

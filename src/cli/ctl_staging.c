@@ -8,9 +8,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,21 +77,24 @@ enum sfs_rc sfs_ctl_area_open(const struct sfs_ctl_args *args,
 
 /* --- progress -------------------------------------------------------------- */
 
-/* A thread that tells how far it is, and waits for signals. */
-struct watcher {
-	struct sfs_build *build;
-	struct sfs_cancel cancel;
-	atomic_bool is_over;
-	bool is_terminal;
-	pthread_t thread;
-};
-
-static void print_progress(struct watcher *w)
+void sfs_ctl_work_show(struct sfs_ctl_work *w, struct sfs_build *b)
 {
-	struct sfs_build_progress p;
+	pthread_mutex_lock(&w->lock);
+	w->build = b;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void print_progress(struct sfs_ctl_work *w)
+{
+	struct sfs_build_progress p = { .state = "done" };
 	double seconds;
 
-	sfs_build_get_progress(w->build, &p);
+	pthread_mutex_lock(&w->lock);
+	if (w->build != NULL)
+		sfs_build_get_progress(w->build, &p);
+	pthread_mutex_unlock(&w->lock);
+	if (strcmp(p.state, "done") == 0)
+		return;
 	seconds = p.ms > 0 ? (double)p.ms / 1000 : 0;
 	(void)fprintf(stderr,
 	              "%s%-9s %" PRIu64 " records, %.2f M/s, %u %% read, "
@@ -106,7 +107,7 @@ static void print_progress(struct watcher *w)
 	(void)fflush(stderr);
 }
 
-static void wait_signal(struct watcher *w, const sigset_t *signals)
+static void wait_signal(struct sfs_ctl_work *w, const sigset_t *signals)
 {
 	int64_t ms = w->is_terminal ? TERMINAL_MS : PLAIN_MS;
 	struct timespec wait = { ms / 1000, ms % 1000 * 1000000 };
@@ -130,24 +131,28 @@ static void stop_signals(sigset_t *signals)
 
 static void *watch(void *arg)
 {
-	struct watcher *w = arg;
+	struct sfs_ctl_work *w = arg;
 	sigset_t signals;
 
 	stop_signals(&signals);
 	while (!atomic_load(&w->is_over))
 		wait_signal(w, &signals);
-	if (w->is_terminal) {
-		print_progress(w);
+	if (w->is_terminal)
 		(void)fputc('\n', stderr);
-	}
 	return NULL;
 }
 
-static enum sfs_rc watch_begin(struct watcher *w, struct sfs_err *err)
+enum sfs_rc sfs_ctl_work_begin(struct sfs_ctl_work *w, struct sfs_err *err)
 {
-	enum sfs_rc rc = sfs_cancel_init(&w->cancel, err);
 	sigset_t signals;
+	enum sfs_rc rc;
 	int error;
+
+	w->build = NULL;
+	pthread_mutex_init(&w->lock, NULL);
+	w->is_over = false;
+	w->is_terminal = isatty(STDERR_FILENO) != 0;
+	rc = sfs_cancel_init(&w->cancel, err);
 
 	if (rc != SFS_OK)
 		return rc;
@@ -160,12 +165,13 @@ static enum sfs_rc watch_begin(struct watcher *w, struct sfs_err *err)
 	return sfs_err_sys(err, error, "thread");
 }
 
-static void watch_end(struct watcher *w)
+void sfs_ctl_work_end(struct sfs_ctl_work *w)
 {
 	atomic_store(&w->is_over, true);
 	(void)pthread_kill(w->thread, SIGUSR1);
 	(void)pthread_join(w->thread, NULL);
 	sfs_cancel_release(&w->cancel);
+	pthread_mutex_destroy(&w->lock);
 }
 
 /* --- publishing ------------------------------------------------------------ */
@@ -208,24 +214,19 @@ static int tell_refused(struct sfs_build *b, const struct sfs_err *why)
 	return sfs_ctl_fail_or_conflict(why);
 }
 
-int sfs_ctl_publish_build(const struct sfs_ctl_args *args, struct sfs_build *b)
+int sfs_ctl_publish_build(const struct sfs_ctl_args *args,
+                          struct sfs_ctl_work *w, struct sfs_build *b)
 {
-	struct watcher w = { .build = b,
-		             .is_terminal = isatty(STDERR_FILENO) != 0 };
-	struct sfs_call call = { 0, &w.cancel };
+	struct sfs_call call = { 0, &w->cancel };
 	struct sfs_build_progress p;
 	struct sfs_snapshot_id id;
 	struct sfs_err err;
 	enum sfs_rc rc;
 
-	rc = watch_begin(&w, &err);
-	if (rc != SFS_OK)
-		return sfs_ctl_fail(&err);
 	rc = sfs_build_settle(b, &call, &err);
 	sfs_build_get_progress(b, &p);
 	if (rc == SFS_OK)
 		rc = sfs_build_publish(b, &id, &call, &err);
-	watch_end(&w);
 	return rc == SFS_OK ? tell_published(args, &id, &p)
 	                    : tell_refused(b, &err);
 }

@@ -6,6 +6,10 @@
 #include "build/build.h"
 #include "cli/ctl.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
 /* What the commands that build share. */
 
 /* The staging directory of --staging-dir, of the mount, or the default. */
@@ -20,9 +24,31 @@ enum sfs_rc sfs_ctl_area_open(const struct sfs_ctl_args *args,
                               struct sfs_err *err) SFS_NODISCARD;
 
 /*
- * Publishes, with progress on standard error; SIGINT and SIGTERM cancel.
- * Prints the snapshot, or what is wrong with the build; the exit status.
+ * Work that takes long: from begin to end SIGINT and SIGTERM raise cancel in
+ * place of killing, and progress of the build (once it is set) is printed to
+ * standard error. Begin before any other thread is made.
  */
-int sfs_ctl_publish_build(const struct sfs_ctl_args *args, struct sfs_build *b);
+struct sfs_ctl_work {
+	struct sfs_cancel cancel;
+	pthread_mutex_t lock;    /* protects build */
+	struct sfs_build *build; /* borrowed; NULL: none */
+	atomic_bool is_over;
+	bool is_terminal;
+	pthread_t thread;
+};
+
+enum sfs_rc sfs_ctl_work_begin(struct sfs_ctl_work *w,
+                               struct sfs_err *err) SFS_NODISCARD;
+void sfs_ctl_work_end(struct sfs_ctl_work *w);
+
+/* The build to tell of; NULL: it goes away. */
+void sfs_ctl_work_show(struct sfs_ctl_work *w, struct sfs_build *b);
+
+/*
+ * Publishes, and prints the snapshot, or what is wrong with the build; the
+ * exit status.
+ */
+int sfs_ctl_publish_build(const struct sfs_ctl_args *args,
+                          struct sfs_ctl_work *w, struct sfs_build *b);
 
 #endif

@@ -206,23 +206,59 @@ struct sfs_snapshot_source sfs_stack_source(const struct sfs_stack *stack)
 		                             stack->pool };
 }
 
-static bool note_foreign(void *arg, const struct sfs_list_entry *entry)
+/* What lies at the top of a store. */
+struct top_entry {
+	char name[SFS_STORE_KEY_MAX]; /* "": none that is unknown */
+	bool is_foreign;              /* found below it */
+};
+
+/* "runs/<ts>_run_id=...", "shards/run_id=..." */
+static bool is_run(const char *key)
 {
-	static const char *const ours[] = { "tags/", "log/" };
-	bool *is_empty = arg;
+	return strstr(key, "run_id=") != NULL;
+}
+
+/* A first build that is not published yet leaves runs and shards. */
+static bool note_below(void *arg, const struct sfs_list_entry *entry)
+{
+	struct top_entry *top = arg;
+
+	top->is_foreign = !entry->is_prefix || !is_run(entry->key);
+	return !top->is_foreign;
+}
+
+static bool note_unknown(void *arg, const struct sfs_list_entry *entry)
+{
+	static const char *const ours[] = { "tags/", "log/", "manifests/" };
+	struct top_entry *top = arg;
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
 		if (strcmp(entry->key, ours[i]) == 0)
 			return true;
 	}
-	*is_empty = false;
+	(void)snprintf(top->name, sizeof(top->name), "%s", entry->key);
+	top->is_foreign = !entry->is_prefix;
 	return false;
 }
 
 enum sfs_rc sfs_stack_is_empty(struct sfs_stack *stack, bool *is_empty,
                                struct sfs_err *err)
 {
-	*is_empty = true;
-	return stack->store->ops->list(stack->store, "", '/', NULL,
-	                               note_foreign, is_empty, NULL, err);
+	struct sfs_store *store = stack->store;
+	struct top_entry top;
+	char after[SFS_STORE_KEY_MAX] = "";
+	enum sfs_rc rc;
+
+	do {
+		top = (struct top_entry){ .name = "" };
+		rc = store->ops->list(store, "", '/',
+		                      after[0] != '\0' ? after : NULL,
+		                      note_unknown, &top, NULL, err);
+		if (rc == SFS_OK && top.name[0] != '\0' && !top.is_foreign)
+			rc = store->ops->list(store, top.name, '/', NULL,
+			                      note_below, &top, NULL, err);
+		(void)snprintf(after, sizeof(after), "%s", top.name);
+	} while (rc == SFS_OK && top.name[0] != '\0' && !top.is_foreign);
+	*is_empty = !top.is_foreign;
+	return rc;
 }

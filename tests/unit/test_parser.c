@@ -289,7 +289,7 @@ static const struct sample CSV_ROWS[] = {
 	{ U64, "1,\"a\"b\n2,c\n",
 	  "10 bad 2: text behind a closing quote: a quote in a quoted cell is "
 	  "doubled\n17 2=c\n" },
-	{ U64, "1,\"a\n2,b\n", "10 bad 2: a quote is not closed\n" },
+	{ U64, "1,\"a\n2,b\n", "10 bad! 2: a quote is not closed\n" },
 	{ U64, "1,\xff\n",
 	  "10 bad 2: value: expected UTF-8 (value_base64 takes any bytes)\n" },
 	{ U64, "1,\"a\n\"x\n2,b\nq,b\n",
