@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "build/area.h"
 
 #include <string.h>
@@ -305,6 +306,25 @@ bool sfs_fs_is_long_lookup(uint64_t parent, const char *name)
 	return sfs_fs_is_staged(parent) && strcmp(name, "plan.json") == 0;
 }
 
+/* Of a build that would be refused the plan is why. */
+static enum sfs_rc print_plan(struct sfs_build *b, struct sfs_buf *out,
+                              const struct sfs_call *call, struct sfs_err *err)
+{
+	enum sfs_rc rc = sfs_build_print_plan(b, out, call, err);
+	struct sfs_json_printer p;
+
+	if (rc != SFS_E_CORRUPT)
+		return rc;
+	sfs_buf_reset(out);
+	sfs_json_printer_init(&p, out, true, true);
+	sfs_json_object_begin(&p);
+	sfs_json_key(&p, "error");
+	sfs_json_string(&p, err->msg, strlen(err->msg));
+	sfs_json_object_end(&p);
+	sfs_buf_putc(out, '\n');
+	return SFS_OK;
+}
+
 static enum sfs_rc lookup_generated(struct sfs_fs *fs, struct sfs_build *b,
                                     const char *name, struct sfs_entry *out,
                                     const struct sfs_call *call,
@@ -322,7 +342,7 @@ static enum sfs_rc lookup_generated(struct sfs_fs *fs, struct sfs_build *b,
 			generated_files[i].print(b, &text);
 	}
 	if (strcmp(name, "plan.json") == 0)
-		rc = sfs_build_print_plan(b, &text, call, err);
+		rc = print_plan(b, &text, call, err);
 	if (rc == SFS_OK)
 		rc = sfs_buf_finish(&text, name, err);
 	if (rc == SFS_OK && text.data == NULL)
