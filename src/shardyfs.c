@@ -290,13 +290,21 @@ static enum sfs_rc open_tracker(struct mount *m, struct sfs_err *err)
 		.switched = on_switch,
 		.arg = m,
 	};
+	bool is_store;
 	enum sfs_rc rc;
 
 	rc = sfs_stack_is_empty(&m->stack, &config.may_be_empty, err);
 	if (rc != SFS_OK)
 		return rc;
+	is_store = config.may_be_empty;
 	config.may_be_empty = config.may_be_empty && !o->read_only;
-	return sfs_tracker_open(&config, &m->tracker, err);
+	rc = sfs_tracker_open(&config, &m->tracker, err);
+	if (rc == SFS_E_NOT_FOUND && !is_store && o->ref == NULL)
+		return sfs_err_set(err, rc,
+		                   "%s holds other things and no _CURRENT: a "
+		                   "new store is an empty directory",
+		                   m->stack.store->url);
+	return rc;
 }
 
 static enum sfs_rc make_fs(struct mount *m, struct sfs_err *err)

@@ -16,7 +16,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { LOOK_MS = 50 };
+enum { LOOK_MS = 50, FRESHEN_LOOKS = 20 };
 
 /* Waits for a change, for so long at most; e->lock is held. */
 static void wait_locked(struct sfs_engine *e, int64_t ms)
@@ -65,6 +65,9 @@ enum sfs_rc sfs_engine_work_begin(struct sfs_engine *e,
 		wait_locked(e, LOOK_MS);
 		rc = sfs_engine_check(e, call, err);
 	}
+	if (rc == SFS_OK && e->is_closing)
+		rc = sfs_err_set(err, SFS_E_CANCELED, "build %s was ended",
+		                 e->name);
 	if (rc == SFS_OK)
 		e->is_working = true;
 	pthread_mutex_unlock(&e->lock);
@@ -159,8 +162,27 @@ enum sfs_rc sfs_engine_refuse(struct sfs_engine *e, struct sfs_err *err)
 	pthread_mutex_unlock(&e->lock);
 	if (why[0] == '\0')
 		return SFS_OK;
-	return sfs_err_set(err, SFS_E_CORRUPT, "%s (staging/%s/errors)", why,
-	                   e->name);
+	return sfs_err_set(err, SFS_E_CORRUPT, "%s", why);
+}
+
+static bool is_refresh_due_locked(const struct sfs_engine *e)
+{
+	return e->needs_relist || e->needs_reset || e->has_next_config;
+}
+
+/* Lets the settler take up what it was told, so that nobody reads of it. */
+void sfs_engine_freshen(struct sfs_engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	for (int i = 0; i < FRESHEN_LOOKS; i++) {
+		if (!is_refresh_due_locked(e) || e->is_closing ||
+		    e->is_building)
+			break;
+		wait_locked(e, LOOK_MS);
+	}
+	if (e->problems_version != sfs_files_keys_version(e->files))
+		sfs_buf_reset(&e->problems); /* they may be mended */
+	pthread_mutex_unlock(&e->lock);
 }
 
 /* --- the settler -------------------------------------------------------- */
@@ -183,6 +205,7 @@ enum sfs_rc sfs_engine_refresh(struct sfs_engine *e, struct sfs_err *err)
 			e->config = e->next_config;
 			e->has_config = true;
 			e->has_next_config = false;
+			sfs_buf_reset(&e->problems);
 			sfs_engine_shards_free(e);
 		}
 		pthread_mutex_unlock(&e->lock);
@@ -204,11 +227,6 @@ static bool is_settle_due_locked(const struct sfs_engine *e)
 			return false;
 	}
 	return sfs_clock_ms() >= e->touched_ms + e->context.settle_ms;
-}
-
-static bool is_refresh_due_locked(const struct sfs_engine *e)
-{
-	return e->needs_relist || e->needs_reset || e->has_next_config;
 }
 
 static void settler_step(struct sfs_engine *e, bool is_refresh)
@@ -292,8 +310,6 @@ void sfs_engine_ingest_grew(struct sfs_engine *e, uint64_t seq, uint64_t size)
 
 	pthread_mutex_lock(&e->lock);
 	touch_locked(e);
-	if (e->started_ms == 0)
-		e->started_ms = (uint64_t)sfs_clock_ms();
 	s = source_locked(e, seq);
 	if (s == NULL) {
 		e->needs_relist = true;
@@ -315,8 +331,8 @@ void sfs_engine_ingest_changed(struct sfs_engine *e, uint64_t seq)
 	pthread_mutex_lock(&e->lock);
 	touch_locked(e);
 	s = source_locked(e, seq);
-	if (s == NULL)
-		e->needs_relist = true;
+	if (s == NULL || s->format == SFS_INGEST_INVALID)
+		e->needs_relist = true; /* it was not read */
 	else
 		e->needs_reset = true;
 	pthread_cond_broadcast(&e->changed);
@@ -357,6 +373,8 @@ enum sfs_rc sfs_engine_ingest_wait(struct sfs_engine *e, uint64_t seq,
 	pthread_mutex_lock(&e->lock);
 	for (;;) {
 		s = source_locked(e, seq);
+		if (e->is_building) /* too long to wait for the next look */
+			break;
 		if (!is_refresh_due_locked(e) && !e->is_paused &&
 		    (s == NULL || s->format == SFS_INGEST_INVALID ||
 		     s->is_finished || s->fault.rc != SFS_OK ||

@@ -105,6 +105,7 @@ struct sfs_engine {
 	bool is_paused;    /* no slice begins */
 	bool needs_settle; /* something changed since the last one */
 	bool is_settling;
+	bool is_building;   /* shards: what changes now is looked at later */
 	unsigned slices;    /* running now */
 	int64_t touched_ms; /* the last change of an ingest file */
 	struct sfs_build_config next_config; /* taken up by a reset */
@@ -114,13 +115,15 @@ struct sfs_engine {
 	bool needs_relist;
 	struct sfs_source *sources; /* by seq */
 	struct sfs_fill_slot slots[SFS_ENGINE_SLOTS];
-	struct sfs_router router; /* valid if runs != NULL */
-	struct sfs_runs *runs;    /* NULL: records are only counted */
-	struct sfs_err fault;     /* of spilling */
-	struct sfs_buf problems;  /* of keys/ and strays; of shards */
-	uint64_t started_ms;      /* of the first byte */
-	uint64_t busy_ms;         /* of the last one */
-	uint32_t sealed;          /* shards, of the settling under way */
+	struct sfs_router router;  /* valid if runs != NULL */
+	struct sfs_runs *runs;     /* NULL: records are only counted */
+	uint64_t problems_version; /* of keys/, that they are about */
+	struct sfs_err fault;      /* of spilling */
+	struct sfs_err refusal;    /* why publishing failed last */
+	struct sfs_buf problems;   /* of keys/ and strays; of shards */
+	uint64_t started_ms;       /* of the first byte */
+	uint64_t busy_ms;          /* of the last one */
+	uint32_t sealed;           /* shards, of the settling under way */
 	uint32_t to_seal;
 	char run_id[SFS_RUN_ID_BYTES];
 
@@ -131,7 +134,6 @@ struct sfs_engine {
 	struct sfs_shard *shards; /* num_dbs of them */
 	struct sfs_shard_mark *marks;
 	uint64_t key_files;
-	uint64_t keys_version; /* of marks */
 	struct sfs_manifest *base;
 	struct sfs_digests base_digests;
 	struct sfs_snapshot_id base_id;
@@ -140,7 +142,10 @@ struct sfs_engine {
 	char record_key[SFS_STORE_KEY_MAX];
 	char old_prefix[SFS_BUILD_TEXT_BYTES]; /* shard_prefix of the intent */
 	struct sfs_snapshot_id swap_id;        /* that a publish wrote last */
+	char swap_tag[SFS_BUILD_TEXT_BYTES];   /* put for it; "": none */
 	bool has_swap_id;
+	bool in_doubt; /* what was put for swap_id lies in the store, or may */
+	bool has_losers; /* objects that did not win may lie in the store */
 
 	struct sfs_cancel cancel; /* raised at the end */
 	pthread_t settler;
@@ -168,6 +173,7 @@ struct sfs_call sfs_engine_lock_call(struct sfs_engine *e,
                                      const struct sfs_call *call);
 
 /* Adds "FILE: why" to the problems. */
+void sfs_engine_freshen(struct sfs_engine *e);
 void sfs_engine_problem(struct sfs_engine *e, const char *fmt, ...)
 	SFS_PRINTF(2, 3);
 /* The caller holds e->lock. */
@@ -243,10 +249,27 @@ void sfs_engine_finish(struct sfs_engine *e, const struct sfs_snapshot_id *id);
 enum sfs_rc sfs_engine_read_tag(struct sfs_engine *e, char *out, size_t cap,
                                 struct sfs_err *err) SFS_NODISCARD;
 
+/*
+ * recover.c. Did the last swap happen? Only asked while it is in doubt.
+ * resolve: if not, what was put for it is deleted, and nothing is in doubt.
+ */
+enum sfs_rc sfs_engine_was_published(struct sfs_engine *e, bool *out,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err) SFS_NODISCARD;
+enum sfs_rc sfs_engine_take_back(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err) SFS_NODISCARD;
+enum sfs_rc sfs_engine_resolve(struct sfs_engine *e, bool *is_published,
+                               const struct sfs_call *call,
+                               struct sfs_err *err) SFS_NODISCARD;
+/* It happened, and nobody was told: ends the run. */
+void sfs_engine_conclude(struct sfs_engine *e, const struct sfs_call *call);
+
 /* intent.c: what must be known after a crash. */
 enum sfs_rc sfs_engine_save_intent(struct sfs_engine *e, const char *step,
                                    struct sfs_err *err) SFS_NODISCARD;
-enum sfs_rc sfs_engine_load_intent(struct sfs_engine *e, bool *is_swapping,
+/* A swap that was under way is in doubt. */
+enum sfs_rc sfs_engine_load_intent(struct sfs_engine *e,
                                    struct sfs_err *err) SFS_NODISCARD;
 
 /* compose.c: the manifest of what was settled; the caller frees it. */

@@ -60,6 +60,7 @@ void sfs_engine_print_status(struct sfs_engine *e, struct sfs_buf *out)
 {
 	struct sfs_build_progress p;
 
+	sfs_engine_freshen(e);
 	sfs_engine_get_progress(e, &p);
 	sfs_buf_printf(out, "state: %s\n", p.state);
 	sfs_buf_printf(out, "ingest_files: %u\n", p.files);
@@ -84,6 +85,7 @@ void sfs_engine_print_json(struct sfs_engine *e, struct sfs_buf *out)
 	struct sfs_json_printer j;
 	struct sfs_build_progress p;
 
+	sfs_engine_freshen(e);
 	sfs_engine_get_progress(e, &p);
 	sfs_json_printer_init(&j, out, true, true);
 	sfs_json_object_begin(&j);
@@ -112,6 +114,7 @@ void sfs_engine_print_json(struct sfs_engine *e, struct sfs_buf *out)
 
 void sfs_engine_print_errors(struct sfs_engine *e, struct sfs_buf *out)
 {
+	sfs_engine_freshen(e);
 	pthread_mutex_lock(&e->lock);
 	for (const struct sfs_source *s = e->sources; s != NULL; s = s->next) {
 		if (s->format == SFS_INGEST_INVALID)
@@ -141,6 +144,8 @@ void sfs_engine_print_errors(struct sfs_engine *e, struct sfs_buf *out)
 		sfs_buf_printf(out, "%s\n", e->fault.msg);
 	if (e->problems.len > 0)
 		sfs_buf_add(out, e->problems.data, e->problems.len);
+	if (e->refusal.rc != SFS_OK)
+		sfs_buf_printf(out, "%s\n", e->refusal.msg);
 	pthread_mutex_unlock(&e->lock);
 }
 

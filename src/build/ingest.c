@@ -154,6 +154,15 @@ static enum sfs_rc on_record(void *arg, const struct sfs_record *r,
 	return add_record(s, &record, err);
 }
 
+/* Compressed data that is damaged has no line. */
+static void note_problem(struct sfs_source *s, const struct sfs_bad_record *bad)
+{
+	sfs_buf_printf(&s->problems, "ingest/%s:", s->name);
+	if (bad->line > 0)
+		sfs_buf_printf(&s->problems, "%" PRIu64 ":", bad->line);
+	sfs_buf_printf(&s->problems, " %s\n", bad->reason);
+}
+
 static enum sfs_rc on_bad(void *arg, const struct sfs_bad_record *bad,
                           struct sfs_err *err)
 {
@@ -164,8 +173,7 @@ static enum sfs_rc on_bad(void *arg, const struct sfs_bad_record *bad,
 	pthread_mutex_lock(&e->lock);
 	s->is_broken = s->is_broken || bad->is_last;
 	if (s->bad++ < SFS_ENGINE_PROBLEMS_PER_FILE)
-		sfs_buf_printf(&s->problems, "ingest/%s:%" PRIu64 ": %s\n",
-		               s->name, bad->line, bad->reason);
+		note_problem(s, bad);
 	pthread_mutex_unlock(&e->lock);
 	return SFS_OK;
 }
@@ -306,6 +314,8 @@ static enum sfs_rc feed(struct sfs_source *s, size_t len, struct sfs_err *err)
 	pthread_mutex_lock(&s->engine->lock);
 	s->fed += (uint64_t)got;
 	s->engine->busy_ms = (uint64_t)sfs_clock_ms();
+	if (s->engine->started_ms == 0)
+		s->engine->started_ms = s->engine->busy_ms;
 	pthread_mutex_unlock(&s->engine->lock);
 	return rc;
 }

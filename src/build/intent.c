@@ -65,8 +65,7 @@ static enum sfs_rc read_pair(void *arg, const struct sfs_yaml_pair *pair,
 	return SFS_OK;
 }
 
-enum sfs_rc sfs_engine_load_intent(struct sfs_engine *e, bool *is_swapping,
-                                   struct sfs_err *err)
+enum sfs_rc sfs_engine_load_intent(struct sfs_engine *e, struct sfs_err *err)
 {
 	struct sfs_buf text = SFS_BUF_INIT(INTENT_MAX_BYTES);
 	struct reading r = { .engine = e };
@@ -74,13 +73,16 @@ enum sfs_rc sfs_engine_load_intent(struct sfs_engine *e, bool *is_swapping,
 	enum sfs_rc rc;
 
 	rc = sfs_files_load_intent(e->files, &text, &found, err);
+	pthread_mutex_lock(&e->lock); /* the run's id is shown */
 	if (rc == SFS_OK && found)
 		rc = sfs_yaml_read(text.data, text.len, read_pair, &r, err);
+	pthread_mutex_unlock(&e->lock);
 	sfs_buf_release(&text);
 	if (rc == SFS_OK && e->run_id[0] != '\0' &&
 	    !sfs_run_id_is_valid(e->run_id, strlen(e->run_id)))
 		rc = sfs_err_set(err, SFS_E_CORRUPT,
 		                 "build %s: its intent names no run", e->name);
-	*is_swapping = rc == SFS_OK && r.is_swapping && e->has_swap_id;
+	e->in_doubt = rc == SFS_OK && r.is_swapping && e->has_swap_id;
+	e->has_losers = true;
 	return rc;
 }

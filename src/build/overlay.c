@@ -63,14 +63,16 @@ static uint64_t file_mark(const struct walk *w, const struct sfs_key_file *file)
 	const struct stat *st = file->st;
 	int64_t mtime =
 		(int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+	/* nobody can set it back */
+	int64_t ctime =
+		(int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
 	uint64_t h = sfs_hash64(file->name, file->name_len);
 
 	h = mix(h, (uint64_t)st->st_ino);
 	h = mix(h, (uint64_t)st->st_size);
 	h = mix(h, (uint64_t)mtime);
-	h = mix(h, (uint64_t)st->st_ctim.tv_sec);
-	h = mix(h, (uint64_t)st->st_ctim.tv_nsec);
-	if (mtime > w->now_ns - RACY_NS) /* may change and look the same */
+	h = mix(h, (uint64_t)ctime);
+	if (ctime > w->now_ns - RACY_NS) /* may change and look the same */
 		h = mix(h, (uint64_t)w->now_ns);
 	return h | 1;
 }

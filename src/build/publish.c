@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "build/gc.h"
+#include "catalog/tags.h"
 #include "format/current.h"
 
 #include <string.h>
@@ -36,8 +37,7 @@ struct publish {
 	char tag[TAG_MAX_BYTES]; /* "": none */
 	struct sfs_snapshot_id id;
 	struct sfs_pointer pointer; /* zero: nothing is published */
-	bool has_tag;               /* put by us, for id */
-	bool has_manifest;          /* put by us, for id */
+	bool is_unknown;            /* whether the swap happened */
 };
 
 static struct sfs_catalog *catalog_of(const struct publish *p)
@@ -76,6 +76,13 @@ static enum sfs_rc check_tag(struct publish *p, struct sfs_err *err)
 	rc = sfs_engine_read_tag(e, p->tag, sizeof(p->tag), err);
 	if (rc != SFS_OK || p->tag[0] == '\0')
 		return rc;
+	if (!sfs_tag_name_is_valid(p->tag)) {
+		sfs_engine_problem(e,
+		                   "tag: %s is no name of a tag: letters, "
+		                   "digits, '.', '_' and '-', no '.' in front",
+		                   p->tag);
+		return sfs_engine_refuse(e, err);
+	}
 	rc = c->ops->get_tag(c, p->tag, &taken, p->call, err);
 	if (rc == SFS_E_NOT_FOUND)
 		return SFS_OK;
@@ -84,8 +91,6 @@ static enum sfs_rc check_tag(struct publish *p, struct sfs_err *err)
 		                   "tag %s exists; write another name into "
 		                   "staging/%s/tag, or remove tags/%s",
 		                   p->tag, e->name, p->tag);
-	if (rc == SFS_E_INVALID)
-		sfs_engine_problem(e, "tag: %s", err->msg);
 	return rc;
 }
 
@@ -158,7 +163,10 @@ static enum sfs_rc put_manifest(struct publish *p, struct sfs_err *err)
 	if (rc == SFS_OK)
 		rc = sfs_debug_step("publish.manifest", err);
 	if (rc == SFS_OK) {
-		p->has_manifest = true; /* even if that fails half way */
+		p->engine->swap_id = p->id;
+		p->engine->has_swap_id = true;
+		p->engine->swap_tag[0] = '\0';
+		p->engine->in_doubt = true; /* even if that fails half way */
 		call = sfs_engine_lock_call(p->engine, p->call);
 		rc = c->ops->put_manifest(c, &p->id, data, len, &call, err);
 	}
@@ -167,41 +175,41 @@ static enum sfs_rc put_manifest(struct publish *p, struct sfs_err *err)
 	return rc;
 }
 
-/* Takes back what a try that did not win has left. */
-static void undo(struct publish *p)
+/*
+ * Takes back what a try that did not win has left. What cannot be taken back
+ * now stays in doubt, and the next try begins with it.
+ */
+static enum sfs_rc undo(struct publish *p, enum sfs_rc failed,
+                        struct sfs_err *err)
 {
-	struct sfs_catalog *c = catalog_of(p);
-	struct sfs_err err;
+	struct sfs_engine *e = p->engine;
+	struct sfs_call call = sfs_engine_lock_call(e, NULL);
+	struct sfs_err why;
 
-	if (p->has_tag && c->ops->delete_tag(c, p->tag, NULL, &err) != SFS_OK)
-		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
-		        "tag %s of a failed publish stays cause=\"%s\"", p->tag,
-		        err.msg);
-	if (p->has_manifest &&
-	    c->ops->delete_manifest(c, &p->id, NULL, &err) != SFS_OK)
-		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
-		        "manifest of a failed publish stays, hidden "
-		        "run_id=%s cause=\"%s\"",
-		        p->id.run_id, err.msg);
-	p->has_tag = false;
-	p->has_manifest = false;
+	if (!e->in_doubt || p->is_unknown ||
+	    sfs_engine_take_back(e, &call, &why) == SFS_OK)
+		return failed;
+	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+	        "the manifest of a failed publish stays, hidden, until the "
+	        "next try run_id=%s cause=\"%s\"",
+	        p->id.run_id, why.msg);
+	if (failed != SFS_E_CONFLICT)
+		return failed;
+	*err = why; /* not another try on top of it */
+	return why.rc;
 }
 
 /* The swap failed, and may have happened all the same. */
-static enum sfs_rc ask_pointer(struct publish *p, enum sfs_rc failed,
-                               struct sfs_err *err)
+static enum sfs_rc ask(struct publish *p, enum sfs_rc failed,
+                       struct sfs_err *err)
 {
-	struct sfs_catalog *c = catalog_of(p);
-	struct sfs_pointer now = { 0 };
+	bool is_ours = false;
 	struct sfs_err why;
-	bool is_ours;
 
 	if (failed == SFS_E_CONFLICT || failed == SFS_E_BUSY)
 		return failed;
-	if (c->ops->current(c, &now, NULL, &why) != SFS_OK)
-		return failed;
-	is_ours = strcmp(now.current->run_id, p->id.run_id) == 0;
-	sfs_pointer_release(&now);
+	p->is_unknown = sfs_engine_was_published(p->engine, &is_ours, NULL,
+	                                         &why) != SFS_OK;
 	if (!is_ours)
 		return failed;
 	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
@@ -235,7 +243,7 @@ static enum sfs_rc swap(struct publish *p, struct sfs_err *err)
 		return rc;
 	call = sfs_engine_lock_call(e, p->call);
 	rc = c->ops->swap(c, &next, &p->pointer.tag, NULL, &call, err);
-	return rc == SFS_OK ? SFS_OK : ask_pointer(p, rc, err);
+	return rc == SFS_OK ? SFS_OK : ask(p, rc, err);
 }
 
 static enum sfs_rc try_once(struct publish *p, struct sfs_err *err)
@@ -251,20 +259,15 @@ static enum sfs_rc try_once(struct publish *p, struct sfs_err *err)
 	if (rc == SFS_OK)
 		rc = put_manifest(p, err);
 	if (rc == SFS_OK && p->tag[0] != '\0') {
+		(void)snprintf(e->swap_tag, sizeof(e->swap_tag), "%s", p->tag);
 		call = sfs_engine_lock_call(e, p->call);
 		rc = c->ops->put_tag(c, p->tag, &p->id, &call, err);
-		p->has_tag = rc == SFS_OK;
-	}
-	if (rc == SFS_OK) {
-		e->swap_id = p->id;
-		e->has_swap_id = true;
-		rc = sfs_engine_save_intent(e, "swap", err);
 	}
 	if (rc == SFS_OK)
+		rc = sfs_engine_save_intent(e, "swap", err);
+	if (rc == SFS_OK)
 		rc = swap(p, err);
-	if (rc != SFS_OK)
-		undo(p);
-	return rc;
+	return rc == SFS_OK ? SFS_OK : undo(p, rc, err);
 }
 
 /* Without a base, on top of whatever won. */
@@ -273,10 +276,14 @@ static enum sfs_rc try_until_won(struct publish *p, struct sfs_err *err)
 	enum sfs_rc rc = SFS_E_CONFLICT;
 
 	for (int i = 0; i < SWAP_TRIES && rc == SFS_E_CONFLICT; i++) {
+		enum sfs_rc stop;
+
 		rc = try_once(p, err);
-		if (rc == SFS_E_CONFLICT &&
-		    sfs_engine_check(p->engine, p->call, NULL) != SFS_OK)
+		if (rc != SFS_E_CONFLICT)
 			break;
+		stop = sfs_engine_check(p->engine, p->call, err);
+		if (stop != SFS_OK)
+			return stop;
 	}
 	if (rc == SFS_E_CONFLICT)
 		rc = sfs_err_set(err, SFS_E_BUSY,
@@ -287,11 +294,27 @@ static enum sfs_rc try_until_won(struct publish *p, struct sfs_err *err)
 
 /* --- afterwards ---------------------------------------------------------- */
 
+/* What was current before; false: nothing was. */
+static bool current_id(const struct publish *p, char out[SFS_SNAPSHOT_ID_BYTES])
+{
+	char key[SFS_MANIFEST_KEY_BYTES];
+	struct sfs_snapshot_id id;
+
+	if (p->pointer.current == NULL ||
+	    sfs_manifest_key_from_ref(p->pointer.current->manifest_ref, key,
+	                              NULL) != SFS_OK ||
+	    !sfs_snapshot_id_from_manifest_key(key, &id))
+		return false;
+	sfs_snapshot_id_text(&id, out);
+	return true;
+}
+
 static void log_event(struct publish *p)
 {
 	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
 	struct sfs_catalog *c = catalog_of(p);
 	struct sfs_call call = sfs_engine_lock_call(p->engine, NULL);
+	char from[SFS_SNAPSHOT_ID_BYTES];
 	char id[SFS_SNAPSHOT_ID_BYTES];
 	struct sfs_json_printer j;
 	struct sfs_err err;
@@ -302,9 +325,7 @@ static void log_event(struct publish *p)
 	sfs_json_key(&j, "build");
 	sfs_json_string(&j, p->engine->name, strlen(p->engine->name));
 	sfs_json_key(&j, "from");
-	sfs_json_cstring(&j, p->pointer.current != NULL
-	                             ? p->pointer.current->run_id
-	                             : NULL);
+	sfs_json_cstring(&j, current_id(p, from) ? from : NULL);
 	sfs_json_key(&j, "tag");
 	sfs_json_cstring(&j, p->tag[0] != '\0' ? p->tag : NULL);
 	sfs_json_key(&j, "to");
@@ -323,10 +344,12 @@ static void drop_losers(struct sfs_engine *e)
 	const char **winners = sfs_calloc(e->num_dbs, sizeof(*winners));
 	char prefix[SFS_STORE_KEY_MAX];
 	struct sfs_err err;
-	bool has_losers = false;
+	bool has_losers = e->has_losers;
 	size_t count = 0;
 
-	for (uint32_t i = 0; winners != NULL && i < e->num_dbs; i++) {
+	if (winners == NULL)
+		return; /* gc will find them */
+	for (uint32_t i = 0; i < e->num_dbs; i++) {
 		has_losers = has_losers || e->shards[i].next_attempt > 0;
 		if (e->shards[i].result.key_prefix != NULL)
 			winners[count++] = e->shards[i].result.key_prefix;
@@ -387,9 +410,17 @@ static enum sfs_rc confirm_lease(struct sfs_engine *e,
 static enum sfs_rc publish_owned(struct publish *p, struct sfs_err *err)
 {
 	struct sfs_engine *e = p->engine;
+	bool is_published;
 	enum sfs_rc rc;
 
-	rc = sfs_engine_settle_owned(e, true, p->call, err);
+	rc = sfs_engine_resolve(e, &is_published, p->call, err);
+	if (rc == SFS_OK && is_published) {
+		p->id = e->swap_id;
+		sfs_engine_conclude(e, p->call);
+		return SFS_OK;
+	}
+	if (rc == SFS_OK)
+		rc = sfs_engine_settle_owned(e, true, p->call, err);
 	if (rc == SFS_OK && e->lease == NULL)
 		rc = sfs_engine_begin_run(e, p->call, err);
 	if (rc == SFS_OK)
@@ -408,6 +439,17 @@ static enum sfs_rc publish_owned(struct publish *p, struct sfs_err *err)
 	return SFS_OK;
 }
 
+/* For errors; what bad records and shards did stands there anyway. */
+static void note_refusal(struct sfs_engine *e, enum sfs_rc rc,
+                         const struct sfs_err *err)
+{
+	pthread_mutex_lock(&e->lock);
+	e->refusal = (struct sfs_err){ .rc = SFS_OK };
+	if (rc != SFS_OK && !sfs_engine_has_problems_locked(e))
+		e->refusal = *err;
+	pthread_mutex_unlock(&e->lock);
+}
+
 enum sfs_rc sfs_engine_publish(struct sfs_engine *e,
                                struct sfs_snapshot_id *id_out,
                                const struct sfs_call *call, struct sfs_err *err)
@@ -417,12 +459,14 @@ enum sfs_rc sfs_engine_publish(struct sfs_engine *e,
 
 	if (rc != SFS_OK)
 		return rc;
+	note_refusal(e, SFS_OK, NULL);
 	rc = publish_owned(&p, err);
 	sfs_pointer_release(&p.pointer);
+	note_refusal(e, rc, err);
 	sfs_engine_work_end(e);
 	if (rc == SFS_OK)
 		*id_out = p.id;
-	if (rc == SFS_E_INVALID)
+	if (rc == SFS_E_INVALID || rc == SFS_E_TOO_BIG) /* settings, texts */
 		err->rc = rc = SFS_E_CORRUPT;
 	return rc;
 }

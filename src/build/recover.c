@@ -31,15 +31,16 @@ static bool match(void *arg, const struct sfs_snapshot_id *id)
  * or an ancestor of what is: then the swap happened. Where no run record
  * could be written only the pointer itself can tell.
  */
-static enum sfs_rc was_published(struct sfs_engine *e, bool *out,
-                                 const struct sfs_call *call,
-                                 struct sfs_err *err)
+enum sfs_rc sfs_engine_was_published(struct sfs_engine *e, bool *out,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err)
 {
 	struct sfs_catalog *c = e->context.catalog;
 	struct search search = { .id = &e->swap_id };
 	struct sfs_pointer now = { 0 };
 	enum sfs_rc rc;
 
+	*out = false;
 	if (e->record_key[0] != '\0') {
 		rc = c->ops->history(c, match, &search, call, err);
 		*out = rc == SFS_OK && search.found;
@@ -53,50 +54,92 @@ static enum sfs_rc was_published(struct sfs_engine *e, bool *out,
 	return rc;
 }
 
-/* The manifest and the tag that were put for a swap that never came. */
-static enum sfs_rc take_back(struct sfs_engine *e, const struct sfs_call *call,
-                             struct sfs_err *err)
+/* The tag that was put for a swap that never came, if it is that one. */
+static enum sfs_rc take_back_tag(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err)
 {
 	struct sfs_catalog *c = e->context.catalog;
 	struct sfs_snapshot_id named;
 	char tag[TAG_BYTES];
 	enum sfs_rc rc;
 
-	rc = sfs_engine_read_tag(e, tag, sizeof(tag), err);
-	if (rc == SFS_OK && tag[0] != '\0' &&
-	    c->ops->get_tag(c, tag, &named, call, err) == SFS_OK &&
-	    sfs_snapshot_id_compare(&named, &e->swap_id) == 0)
+	(void)snprintf(tag, sizeof(tag), "%s", e->swap_tag);
+	if (tag[0] == '\0') { /* another process may have put it */
+		rc = sfs_engine_read_tag(e, tag, sizeof(tag), err);
+		if (rc != SFS_OK || tag[0] == '\0')
+			return rc == SFS_E_TOO_BIG ? SFS_OK : rc;
+	}
+	rc = c->ops->get_tag(c, tag, &named, call, err);
+	if (rc == SFS_OK && sfs_snapshot_id_compare(&named, &e->swap_id) == 0)
 		rc = c->ops->delete_tag(c, tag, call, err);
+	if (rc == SFS_E_NOT_FOUND || rc == SFS_E_INVALID ||
+	    rc == SFS_E_CORRUPT) /* then it is not ours */
+		rc = SFS_OK;
+	return rc;
+}
+
+enum sfs_rc sfs_engine_take_back(struct sfs_engine *e,
+                                 const struct sfs_call *call,
+                                 struct sfs_err *err)
+{
+	struct sfs_catalog *c = e->context.catalog;
+	enum sfs_rc rc = take_back_tag(e, call, err);
+
 	if (rc == SFS_OK)
 		rc = c->ops->delete_manifest(c, &e->swap_id, call, err);
-	return rc == SFS_E_NOT_FOUND ? SFS_OK : rc;
+	if (rc == SFS_E_NOT_FOUND)
+		rc = SFS_OK;
+	if (rc == SFS_OK)
+		e->in_doubt = false;
+	return rc;
+}
+
+enum sfs_rc sfs_engine_resolve(struct sfs_engine *e, bool *is_published,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	enum sfs_rc rc;
+
+	*is_published = false;
+	if (!e->in_doubt)
+		return SFS_OK;
+	rc = sfs_engine_was_published(e, is_published, call, err);
+	if (rc == SFS_OK && !*is_published)
+		rc = sfs_engine_take_back(e, call, err);
+	return rc;
+}
+
+void sfs_engine_conclude(struct sfs_engine *e, const struct sfs_call *call)
+{
+	struct sfs_err err;
+
+	if (sfs_engine_begin_run(e, call, &err) == SFS_OK)
+		sfs_engine_finish(e, &e->swap_id);
+	else
+		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+		        "published, but the run record does not say so "
+		        "build=%s cause=\"%s\"",
+		        e->name, err.msg);
 }
 
 enum sfs_rc sfs_engine_recover(struct sfs_engine *e, bool *is_published,
                                struct sfs_snapshot_id *id_out,
                                const struct sfs_call *call, struct sfs_err *err)
 {
-	bool is_swapping = false;
-	enum sfs_rc rc;
+	enum sfs_rc rc = sfs_engine_work_begin(e, call, err);
 
 	*is_published = false;
-	rc = sfs_engine_load_intent(e, &is_swapping, err);
-	if (rc == SFS_OK && is_swapping)
-		rc = was_published(e, is_published, call, err);
-	if (rc != SFS_OK || !is_swapping)
+	if (rc != SFS_OK)
 		return rc;
-	if (!*is_published)
-		return take_back(e, call, err);
-	*id_out = e->swap_id;
-	rc = sfs_engine_begin_run(e, call, err);
+	rc = sfs_engine_load_intent(e, err);
 	if (rc == SFS_OK)
-		sfs_engine_finish(e, &e->swap_id);
-	else
-		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
-		        "published before its owner died, but the run record "
-		        "does not say so build=%s cause=\"%s\"",
-		        e->name, err->msg);
-	return SFS_OK;
+		rc = sfs_engine_resolve(e, is_published, call, err);
+	if (rc == SFS_OK && *is_published) {
+		*id_out = e->swap_id;
+		sfs_engine_conclude(e, call);
+	}
+	sfs_engine_work_end(e);
+	return rc;
 }
 
 /* --- giving up ----------------------------------------------------------- */
@@ -152,29 +195,38 @@ static enum sfs_rc delete_shards(struct sfs_engine *e, const char *shard_prefix,
 	return rc;
 }
 
-enum sfs_rc sfs_engine_discard(struct sfs_engine *e, struct sfs_err *err)
+/* Nothing of it is in the store afterwards but its record. */
+static enum sfs_rc give_up(struct sfs_engine *e, struct sfs_err *err)
 {
 	const char *shard_prefix = e->config.shard_prefix;
-	struct sfs_call call = { 0, NULL };
+	bool is_published = false;
+	enum sfs_rc rc;
+
+	if (e->old_prefix[0] != '\0')
+		shard_prefix = e->old_prefix;
+	rc = sfs_engine_resolve(e, &is_published, NULL, err);
+	if (rc == SFS_OK && is_published) {
+		sfs_engine_conclude(e, NULL);
+		return SFS_OK;
+	}
+	if (rc == SFS_OK)
+		rc = delete_shards(e, shard_prefix, err);
+	if (rc == SFS_OK && e->lease == NULL && e->record_key[0] != '\0')
+		rc = sfs_engine_begin_run(e, NULL, err);
+	if (rc == SFS_OK && e->lease != NULL)
+		rc = sfs_lease_fail(e->lease, "BuildAborted",
+		                    "the build was ended by its user", NULL,
+		                    err);
+	return rc;
+}
+
+enum sfs_rc sfs_engine_discard(struct sfs_engine *e, struct sfs_err *err)
+{
 	enum sfs_rc rc = SFS_OK;
 
 	sfs_engine_stop(e);
-	if (e->run_id[0] == '\0')
-		return SFS_OK;
-	if (e->old_prefix[0] != '\0')
-		shard_prefix = e->old_prefix;
-	if (e->has_swap_id)
-		rc = take_back(e, NULL, err);
-	if (rc == SFS_OK)
-		rc = delete_shards(e, shard_prefix, err);
-	/* ending a build does not wait for a publisher */
-	call.deadline_ms = sfs_clock_ms() + LOCK_MS;
-	if (rc == SFS_OK && e->lease == NULL && e->record_key[0] != '\0')
-		rc = sfs_engine_begin_run(e, &call, err);
-	if (rc == SFS_OK && e->lease != NULL)
-		rc = sfs_lease_fail(e->lease, "BuildAborted",
-		                    "the build was ended by its user", &call,
-		                    err);
+	if (e->run_id[0] != '\0')
+		rc = give_up(e, err);
 	sfs_lease_close(e->lease);
 	e->lease = NULL;
 	return rc;

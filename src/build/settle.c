@@ -28,6 +28,17 @@ void sfs_engine_drop_base(struct sfs_engine *e)
 	e->has_base = false;
 }
 
+/* As long as they contradict each other each settling is refused. */
+static enum sfs_rc check_base(struct sfs_engine *e, struct sfs_err *err)
+{
+	enum sfs_rc rc = sfs_build_config_check_base(&e->config, e->base, err);
+
+	if (rc != SFS_E_INVALID)
+		return rc;
+	sfs_engine_problem(e, "config.yaml: %s", err->msg);
+	return SFS_OK;
+}
+
 static enum sfs_rc load_base(struct sfs_engine *e, const struct sfs_call *call,
                              struct sfs_err *err)
 {
@@ -42,7 +53,7 @@ static enum sfs_rc load_base(struct sfs_engine *e, const struct sfs_call *call,
 		return SFS_OK;
 	}
 	if (e->has_base && sfs_snapshot_id_compare(&id, &e->base_id) == 0)
-		return SFS_OK;
+		return check_base(e, err);
 	sfs_engine_shards_free(e);
 	sfs_engine_drop_base(e);
 	rc = catalog->ops->load(catalog, &id, &e->base, call, err);
@@ -54,11 +65,7 @@ static enum sfs_rc load_base(struct sfs_engine *e, const struct sfs_call *call,
 	if (rc == SFS_OK)
 		rc = sfs_digests_read(e->base, &e->base_digests, err);
 	if (rc == SFS_OK)
-		rc = sfs_build_config_check_base(&e->config, e->base, err);
-	if (rc == SFS_E_INVALID) {
-		sfs_engine_problem(e, "config.yaml: %s", err->msg);
-		rc = SFS_OK;
-	}
+		rc = check_base(e, err);
 	if (rc != SFS_OK) {
 		sfs_engine_drop_base(e);
 		return rc;
@@ -78,6 +85,7 @@ void sfs_engine_shards_free(struct sfs_engine *e)
 	sfs_free(e->marks);
 	e->shards = NULL;
 	e->marks = NULL;
+	e->num_dbs = 0;
 }
 
 static enum sfs_rc make_shards(struct sfs_engine *e, uint32_t num_dbs,
@@ -86,11 +94,12 @@ static enum sfs_rc make_shards(struct sfs_engine *e, uint32_t num_dbs,
 	if (e->shards != NULL && e->num_dbs == num_dbs)
 		return SFS_OK;
 	sfs_engine_shards_free(e);
-	e->num_dbs = num_dbs;
 	e->shards = sfs_calloc(num_dbs, sizeof(*e->shards));
 	e->marks = sfs_calloc(num_dbs, sizeof(*e->marks));
-	if (e->shards != NULL && e->marks != NULL)
+	if (e->shards != NULL && e->marks != NULL) {
+		e->num_dbs = num_dbs;
 		return SFS_OK;
+	}
 	sfs_engine_shards_free(e);
 	return sfs_err_set(err, SFS_E_NO_MEMORY, "%s: out of memory for shards",
 	                   e->name);
@@ -182,6 +191,13 @@ static bool is_same_mark(const struct sfs_shard_mark *a,
 	return a->ingest == b->ingest && a->keys == b->keys;
 }
 
+static void set_to_seal(struct sfs_engine *e, uint32_t count)
+{
+	pthread_mutex_lock(&e->lock);
+	e->to_seal = count;
+	pthread_mutex_unlock(&e->lock);
+}
+
 static uint32_t mark_stale(struct sfs_engine *e)
 {
 	struct sfs_shard_mark *mark;
@@ -229,14 +245,16 @@ static enum sfs_rc catch_up_all(struct sfs_engine *e, bool is_final,
 	return rc;
 }
 
-enum sfs_rc sfs_engine_prepare(struct sfs_engine *e, bool is_final,
-                               const struct sfs_call *call, struct sfs_err *err)
+static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
+                                const struct sfs_call *call,
+                                struct sfs_err *err)
 {
 	uint32_t num_dbs = 0;
 	enum sfs_rc rc;
 
 	pthread_mutex_lock(&e->lock);
 	sfs_buf_reset(&e->problems);
+	e->problems_version = sfs_files_keys_version(e->files);
 	pthread_mutex_unlock(&e->lock);
 	rc = catch_up_all(e, is_final, call, err);
 	if (rc == SFS_OK)
@@ -252,7 +270,30 @@ enum sfs_rc sfs_engine_prepare(struct sfs_engine *e, bool is_final,
 	if (rc == SFS_OK)
 		rc = sfs_runs_compact(e->runs, call, err);
 	if (rc == SFS_OK)
-		e->to_seal = mark_stale(e);
+		set_to_seal(e, mark_stale(e));
+	return rc;
+}
+
+/* What was bad may be void already: a file that is written anew. */
+static bool is_outdated(struct sfs_engine *e)
+{
+	bool is_due;
+
+	pthread_mutex_lock(&e->lock);
+	is_due = e->needs_relist || e->needs_reset || e->has_next_config;
+	pthread_mutex_unlock(&e->lock);
+	return is_due;
+}
+
+enum sfs_rc sfs_engine_prepare(struct sfs_engine *e, bool is_final,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	enum sfs_rc rc;
+
+	do
+		rc = prepare_once(e, is_final, call, err);
+	while (rc == SFS_E_CORRUPT && is_outdated(e) &&
+	       sfs_engine_check(e, call, NULL) == SFS_OK);
 	return rc;
 }
 
@@ -332,7 +373,8 @@ static enum sfs_rc run_team(struct sfs_engine *e, const struct sfs_call *call,
 	pthread_mutex_destroy(&t.lock);
 	if (t.err.rc == SFS_OK)
 		return SFS_OK;
-	sfs_engine_problem(e, "%s", t.err.msg);
+	if (t.err.rc != SFS_E_CANCELED)
+		sfs_engine_problem(e, "%s", t.err.msg);
 	return sfs_err_set(err, t.err.rc, "%s", t.err.msg);
 }
 
@@ -368,6 +410,19 @@ static enum sfs_rc begin_lease(struct sfs_engine *e,
 	return SFS_OK;
 }
 
+static enum sfs_rc choose_run_id(struct sfs_engine *e, struct sfs_err *err)
+{
+	char id[SFS_UUID_HEX_BYTES];
+	enum sfs_rc rc = sfs_uuid_hex(id, err);
+
+	if (rc != SFS_OK)
+		return rc;
+	pthread_mutex_lock(&e->lock);
+	memcpy(e->run_id, id, sizeof(id));
+	pthread_mutex_unlock(&e->lock);
+	return SFS_OK;
+}
+
 /*
  * The run's id, and its record, before its first object. A run that was
  * claimed (its lease was long over) is given up for a new one.
@@ -386,10 +441,10 @@ enum sfs_rc sfs_engine_begin_run(struct sfs_engine *e,
 			return rc;
 		for (uint32_t i = 0; i < e->num_dbs; i++)
 			sfs_shard_release(&e->shards[i]);
-		e->to_seal = e->num_dbs;
+		set_to_seal(e, e->num_dbs);
 		e->record_key[0] = '\0';
 	}
-	rc = sfs_uuid_hex(e->run_id, err);
+	rc = choose_run_id(e, err);
 	if (rc == SFS_OK)
 		rc = sfs_engine_save_intent(e, "building", err);
 	if (rc == SFS_OK)
@@ -419,20 +474,48 @@ static enum sfs_rc make_durable(struct sfs_engine *e,
 	return rc;
 }
 
+static void log_settled(const struct sfs_engine *e, int64_t build_ms,
+                        int64_t sync_ms)
+{
+	uint32_t count[SFS_SHARD_BUILT + 1] = { 0 };
+
+	for (uint32_t i = 0; i < e->num_dbs; i++)
+		count[e->shards[i].state]++;
+	sfs_log(SFS_LOG_INFO, SFS_LOG_BUILD,
+	        "settled build=%s run_id=%s shards=%" PRIu32 " written=%" PRIu32
+	        " built=%" PRIu32 " linked=%" PRIu32 " empty=%" PRIu32
+	        " build_ms=%lld sync_ms=%lld",
+	        e->name, e->run_id, e->num_dbs, e->to_seal,
+	        count[SFS_SHARD_BUILT], count[SFS_SHARD_LINKED],
+	        count[SFS_SHARD_EMPTY], (long long)build_ms,
+	        (long long)sync_ms);
+}
+
 static enum sfs_rc build_stale(struct sfs_engine *e,
                                const struct sfs_call *call, struct sfs_err *err)
 {
+	int64_t began_ms = sfs_clock_ms();
+	int64_t built_ms;
 	enum sfs_rc rc;
 
+	pthread_mutex_lock(&e->lock);
+	e->is_building = true;
+	pthread_cond_broadcast(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+	/* what was built before may not be needed any more */
+	e->has_losers = e->has_losers || e->run_id[0] != '\0';
 	rc = sfs_engine_begin_run(e, call, err);
 	if (rc == SFS_OK)
 		rc = sfs_engine_read_keys(e, call, err);
 	if (rc == SFS_OK)
 		rc = run_team(e, call, err);
+	built_ms = sfs_clock_ms();
 	if (rc == SFS_OK)
 		rc = make_durable(e, call, err);
 	sfs_runs_free(e->overlay);
 	e->overlay = NULL;
+	if (rc == SFS_OK)
+		log_settled(e, built_ms - began_ms, sfs_clock_ms() - built_ms);
 	return rc;
 }
 
@@ -452,6 +535,7 @@ enum sfs_rc sfs_engine_settle_owned(struct sfs_engine *e, bool is_final,
 		rc = build_stale(e, call, err);
 	pthread_mutex_lock(&e->lock);
 	e->is_settling = false;
+	e->is_building = false;
 	pthread_mutex_unlock(&e->lock);
 	return rc;
 }

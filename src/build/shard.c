@@ -188,7 +188,9 @@ static enum sfs_rc write_pairs(struct work *w, struct sfs_err *err)
 		if (rc != SFS_OK)
 			break;
 	}
-	if (rc == SFS_OK && w->counts.rows > 0)
+	if (rc == SFS_OK)
+		rc = sfs_buf_finish(&w->min_key, "key", err);
+	if (rc == SFS_OK)
 		rc = sfs_buf_finish(&w->max_key, "key", err);
 	return rc;
 }

@@ -89,6 +89,23 @@ static enum sfs_rc size_of(struct sfs_engine *e, uint64_t seq, uint64_t *out,
 	return rc;
 }
 
+/* One that was not read may be from now on, as programs make files. */
+static void note_renamed_locked(struct sfs_engine *e, struct sfs_source *s,
+                                const char *name)
+{
+	char *copy = s->format == SFS_INGEST_INVALID ? sfs_strdup(name) : NULL;
+
+	if (copy == NULL) {
+		e->needs_reset = true;
+		return;
+	}
+	sfs_free(s->name);
+	s->name = copy;
+	s->size = 0; /* the listing knows */
+	if (!sfs_ingest_name_parse(name, &s->format, &s->compression))
+		s->format = SFS_INGEST_INVALID;
+}
+
 /* Takes what a listing says of one file. */
 static enum sfs_rc note_listed(struct sfs_engine *e,
                                const struct sfs_ingest_file *file,
@@ -106,9 +123,9 @@ static enum sfs_rc note_listed(struct sfs_engine *e,
 		return rc;
 	pthread_mutex_lock(&e->lock);
 	s = find_locked(e, file->seq);
-	if (s != NULL && strcmp(s->name, file->name) != 0) {
-		e->needs_reset = true;
-	} else if (s == NULL) {
+	if (s != NULL && strcmp(s->name, file->name) != 0)
+		note_renamed_locked(e, s, file->name);
+	if (s == NULL) {
 		s = source_new(e, file);
 		while (s != NULL && *at != NULL && (*at)->seq < s->seq)
 			at = &(*at)->next;
@@ -137,10 +154,18 @@ static enum sfs_rc note_listed(struct sfs_engine *e,
 /* A file that is gone: nothing is lost if nothing was read of it. */
 static void drop_unlisted(struct sfs_engine *e)
 {
+	struct sfs_source **at = &e->sources;
+	struct sfs_source *s;
+
 	pthread_mutex_lock(&e->lock);
-	for (struct sfs_source *s = e->sources; s != NULL; s = s->next) {
-		if (!s->is_listed)
-			e->needs_reset = true;
+	while ((s = *at) != NULL) {
+		if (!s->is_listed && s->format == SFS_INGEST_INVALID) {
+			*at = s->next;
+			source_free(s);
+			continue;
+		}
+		e->needs_reset = e->needs_reset || !s->is_listed;
+		at = &s->next;
 	}
 	pthread_mutex_unlock(&e->lock);
 }
@@ -257,16 +282,21 @@ enum sfs_rc sfs_engine_reparse(struct sfs_engine *e, uint32_t num_dbs,
 
 /* --- catching up -------------------------------------------------------- */
 
-static bool is_behind_locked(const struct sfs_engine *e)
+/* Who is behind is told to go on: it may have been closed just now. */
+static bool is_behind_locked(struct sfs_engine *e)
 {
-	for (const struct sfs_source *s = e->sources; s != NULL; s = s->next) {
+	bool is_behind = e->slices > 0;
+
+	for (struct sfs_source *s = e->sources; s != NULL; s = s->next) {
 		if (s->format == SFS_INGEST_INVALID || s->is_finished ||
 		    s->fault.rc != SFS_OK)
 			continue;
-		if (s->fed < s->size || !s->is_open)
-			return true;
+		if (s->fed < s->size || !s->is_open) {
+			sfs_engine_kick_locked(e, s);
+			is_behind = true;
+		}
 	}
-	return e->slices > 0;
+	return is_behind;
 }
 
 static enum sfs_rc wait_parsed(struct sfs_engine *e,
@@ -275,8 +305,6 @@ static enum sfs_rc wait_parsed(struct sfs_engine *e,
 	enum sfs_rc rc = SFS_OK;
 
 	pthread_mutex_lock(&e->lock);
-	for (struct sfs_source *s = e->sources; s != NULL; s = s->next)
-		sfs_engine_kick_locked(e, s);
 	while (rc == SFS_OK && !e->needs_reset && is_behind_locked(e)) {
 		struct timespec until;
 

@@ -206,12 +206,17 @@ static int tell_published(const struct sfs_ctl_args *args,
 static int tell_refused(struct sfs_build *b, const struct sfs_err *why)
 {
 	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	struct sfs_err once;
 
 	sfs_build_print_errors(b, &text);
 	if (text.len > 0)
 		(void)fwrite(text.data, 1, text.len, stderr);
 	sfs_buf_release(&text);
-	return sfs_ctl_fail_or_conflict(why);
+	if (why->rc == SFS_E_CORRUPT)
+		(void)sfs_err_set(&once, why->rc,
+		                  "the build was refused; nothing was "
+		                  "published");
+	return sfs_ctl_fail_or_conflict(why->rc == SFS_E_CORRUPT ? &once : why);
 }
 
 int sfs_ctl_publish_build(const struct sfs_ctl_args *args,

@@ -154,12 +154,25 @@ static void a_base_must_be_current(void)
 	OK(!sfs_build_get_base(b, &got));
 }
 
+static void a_base_replaces_settings_that_nobody_made(void)
+{
+	struct sfs_snapshot_id one = snapshot_id("run-1", AT_NS);
+
+	publish_manifest("run-1", AT_NS, 5);
+	IS_INT(sfs_build_set_base(b, &one, NULL, &err), SFS_OK);
+	IS_INT(fake.config.num_dbs, 5);
+	stage_again();
+	IS_INT(sfs_build_settle(b, NULL, &err), SFS_OK);
+	IS_INT(fake.config.num_dbs, 5);
+}
+
 static void a_base_and_config_yaml_agree(void)
 {
 	struct sfs_snapshot_id one = snapshot_id("run-1", AT_NS);
 	struct sfs_snapshot_id got;
 
 	publish_manifest("run-1", AT_NS, 5);
+	IS_INT(put_file(TOP, "config.yaml", "num_dbs: 8\n"), SFS_OK);
 	IS_INT(sfs_build_set_base(b, &one, NULL, &err), SFS_E_INVALID);
 	HAS_STR(err.msg, "num_dbs");
 	OK(!sfs_build_get_base(b, &got));
@@ -186,6 +199,7 @@ int main(void)
 	RUN_STAGED(a_missing_config_is_a_fault_until_it_is_back);
 	RUN_STAGED(a_config_has_a_largest_size);
 	RUN_STAGED(a_base_must_be_current);
+	RUN_STAGED(a_base_replaces_settings_that_nobody_made);
 	RUN_STAGED(a_base_and_config_yaml_agree);
 	return tap_done();
 }
