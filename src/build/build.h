@@ -3,7 +3,7 @@
 #define SFS_BUILD_BUILD_H
 
 #include "base/buf.h"
-#include "build/config.h"
+#include "build/build_config.h"
 #include "build/progress.h"
 #include "format/names.h"
 #include "shardyfs/err.h"

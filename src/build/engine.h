@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/slabs.h"
 #include "base/workers.h"
-#include "build/config.h"
+#include "build/build_config.h"
 #include "build/files.h"
 #include "build/progress.h"
 #include "format/names.h"

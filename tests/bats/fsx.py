@@ -5,9 +5,10 @@ fsync, rename, reopen, and a second descriptor that sees what the first wrote.
 
     fsx.py PATH OTHER_PATH OPERATIONS [SEED [unmapped]]
 
-With "unmapped" nothing is mapped, for files that refuse it. The file is created at PATH, renamed to and fro between the two, and stays
-behind. Each operation is checked by what it returns, each few dozen by the
-whole content, through a descriptor of its own.
+With "unmapped" nothing is mapped, for files that refuse it. The file is
+created at PATH, renamed back and forth between the two, and stays behind. Each
+operation is checked by what it returns, each few dozen by the whole content,
+through a descriptor of its own.
 """
 import ctypes
 import mmap

@@ -182,7 +182,7 @@ measure_growth() {
 	fi
 	header records seconds 'M records/s' 'peak memory, MiB'
 	for factor in 1 3 10 30; do
-		growth_row $((bulk_records / 10 * factor))
+		growth_row $((bulk_records * factor / 10))
 	done
 }
 

@@ -3,7 +3,7 @@
  * Settings of a build that are taken, printed and taken again are the same
  * settings; those that are refused change nothing and name the file.
  */
-#include "build/config.h"
+#include "build/build_config.h"
 
 #include <stdlib.h>
 

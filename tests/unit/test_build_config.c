@@ -4,7 +4,7 @@
  * words, and that a printed file says the same again.
  */
 #include "base/alloc.h"
-#include "build/config.h"
+#include "build/build_config.h"
 #include "unit/tap.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * refused when the file is written, so the message has its line, what is wrong
  * and what would be right.
  */
-#include "build/config.h"
+#include "build/build_config.h"
 
 #include "base/alloc.h"
 #include "base/json.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SFS_BUILD_CONFIG_H
-#define SFS_BUILD_CONFIG_H
+#ifndef SFS_BUILD_BUILD_CONFIG_H
+#define SFS_BUILD_BUILD_CONFIG_H
 
 #include "base/buf.h"
 #include "format/keys.h"

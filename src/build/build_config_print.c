@@ -4,7 +4,7 @@
  * line about it, so that the file itself says what can be set. Reading it
  * gives the same settings again.
  */
-#include "build/config.h"
+#include "build/build_config.h"
 
 #include "base/keyname.h"
 
