@@ -241,6 +241,16 @@ static bool note_unknown(void *arg, const struct sfs_list_entry *entry)
 	return false;
 }
 
+/* Something was published, and its pointer is gone. */
+static bool note_snapshot(void *arg, const struct sfs_snapshot_id *id)
+{
+	bool *is_empty = arg;
+
+	(void)id;
+	*is_empty = false;
+	return false;
+}
+
 enum sfs_rc sfs_stack_is_empty(struct sfs_stack *stack, bool *is_empty,
                                struct sfs_err *err)
 {
@@ -260,5 +270,8 @@ enum sfs_rc sfs_stack_is_empty(struct sfs_stack *stack, bool *is_empty,
 		(void)snprintf(after, sizeof(after), "%s", top.name);
 	} while (rc == SFS_OK && top.name[0] != '\0' && !top.is_foreign);
 	*is_empty = !top.is_foreign;
+	if (rc == SFS_OK && *is_empty)
+		rc = stack->catalog->ops->history(stack->catalog, note_snapshot,
+		                                  is_empty, NULL, err);
 	return rc;
 }

@@ -21,7 +21,7 @@ BUILD_MEMORY_MIB = 64
 VALUE_MAX_MIB = 8
 SLACK_MIB = 64
 ENDLESS_MIB = 1024
-LARGE_FILES = 3
+LARGE_FILES = 1
 GOOD = b'{"key": "good", "value": "kept"}\n'
 
 

@@ -107,6 +107,12 @@ ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at)
 	return fails_at(fd) ? -1 : real(fd, data, len, at);
 }
 
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+	REAL(ssize_t, "pwrite", (int, const void *, size_t, off_t));
+	return fails_at(fd) ? -1 : real(fd, data, len, at);
+}
+
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
 	REAL(ssize_t, "writev", (int, const struct iovec *, int));
@@ -134,6 +140,12 @@ int syncfs(int fd)
 int fallocate64(int fd, int mode, off64_t at, off64_t len)
 {
 	REAL(int, "fallocate64", (int, int, off64_t, off64_t));
+	return fails_at(fd) ? -1 : real(fd, mode, at, len);
+}
+
+int fallocate(int fd, int mode, off_t at, off_t len)
+{
+	REAL(int, "fallocate", (int, int, off_t, off_t));
 	return fails_at(fd) ? -1 : real(fd, mode, at, len);
 }
 
