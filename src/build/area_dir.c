@@ -195,7 +195,10 @@ enum sfs_rc sfs_area_set_aside(int area_fd, const char *name, char name_out[64],
 		return rc;
 	if (renameat(area_fd, name, area_fd, name_out) != 0)
 		return sfs_err_sys(err, errno, "cannot set %s aside", name);
-	return sfs_dir_sync(area_fd, err);
+	rc = sfs_dir_sync(area_fd, err);
+	if (rc != SFS_OK) /* or the next start would remove it */
+		(void)renameat(area_fd, name_out, area_fd, name);
+	return rc;
 }
 
 enum sfs_rc sfs_area_remove_dir(int area_fd, const char *name,

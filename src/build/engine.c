@@ -220,7 +220,7 @@ enum sfs_rc sfs_engine_refresh(struct sfs_engine *e, struct sfs_err *err)
 static bool is_settle_due_locked(const struct sfs_engine *e)
 {
 	if (e->context.settle_ms <= 0 || !e->needs_settle ||
-	    e->sources == NULL || e->has_next_config)
+	    e->sources == NULL || !e->has_config || e->has_next_config)
 		return false;
 	for (const struct sfs_source *s = e->sources; s != NULL; s = s->next) {
 		if (s->is_open)

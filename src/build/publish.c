@@ -5,9 +5,9 @@
  *	step			what a crash just behind it leaves
  *	settled			shards of a run that is "running"
  *	lease confirmed		the same
- *	manifest put		a manifest that is hidden: its run is running
- *	tag put			a tag of that
  *	intent "swap"		the same
+ *	manifest put		a manifest that is hidden: its run is running
+ *	tag put			a tag of that; the next owner takes both back
  *	_CURRENT swapped	the new snapshot; the next owner sees it is done
  *	record, log		nothing to do
  *
@@ -163,9 +163,6 @@ static enum sfs_rc put_manifest(struct publish *p, struct sfs_err *err)
 	if (rc == SFS_OK)
 		rc = sfs_debug_step("publish.manifest", err);
 	if (rc == SFS_OK) {
-		p->engine->swap_id = p->id;
-		p->engine->has_swap_id = true;
-		p->engine->swap_tag[0] = '\0';
 		p->engine->in_doubt = true; /* even if that fails half way */
 		call = sfs_engine_lock_call(p->engine, p->call);
 		rc = c->ops->put_manifest(c, &p->id, data, len, &call, err);
@@ -269,6 +266,17 @@ static enum sfs_rc swap(struct publish *p, struct sfs_err *err)
 	return rc == SFS_OK ? SFS_OK : ask(p, &next, rc, err);
 }
 
+/* Durable before anything of this try is in the store. */
+static enum sfs_rc note_intent(struct publish *p, struct sfs_err *err)
+{
+	struct sfs_engine *e = p->engine;
+
+	e->swap_id = p->id;
+	e->has_swap_id = true;
+	(void)snprintf(e->swap_tag, sizeof(e->swap_tag), "%s", p->tag);
+	return sfs_engine_save_intent(e, "swap", err);
+}
+
 static enum sfs_rc try_once(struct publish *p, struct sfs_err *err)
 {
 	struct sfs_catalog *c = catalog_of(p);
@@ -280,14 +288,13 @@ static enum sfs_rc try_once(struct publish *p, struct sfs_err *err)
 	if (rc == SFS_OK)
 		rc = choose_id(p, err);
 	if (rc == SFS_OK)
+		rc = note_intent(p, err);
+	if (rc == SFS_OK)
 		rc = put_manifest(p, err);
 	if (rc == SFS_OK && p->tag[0] != '\0') {
-		(void)snprintf(e->swap_tag, sizeof(e->swap_tag), "%s", p->tag);
 		call = sfs_engine_lock_call(e, p->call);
 		rc = c->ops->put_tag(c, p->tag, &p->id, &call, err);
 	}
-	if (rc == SFS_OK)
-		rc = sfs_engine_save_intent(e, "swap", err);
 	if (rc == SFS_OK)
 		rc = swap(p, err);
 	return rc == SFS_OK ? SFS_OK : undo(p, rc, err);

@@ -158,11 +158,16 @@ static enum sfs_rc wait_for_writers(struct sfs_engine *e,
 {
 	int64_t deadline = sfs_clock_ms() + OPEN_FILES_WAIT_MS;
 	const struct timespec pause = { 0, 2000000 };
-	char name[256] = "";
-	enum sfs_rc rc = SFS_OK;
+	char name[256];
+	enum sfs_rc rc;
 
 	/* close(2) returns before the kernel tells us of it */
-	while (rc == SFS_OK) {
+	for (;;) {
+		rc = sfs_engine_refresh(e, err);
+		if (rc == SFS_OK)
+			rc = sfs_engine_check(e, call, err);
+		if (rc != SFS_OK)
+			return rc;
 		name[0] = '\0';
 		pthread_mutex_lock(&e->lock);
 		for (struct sfs_source *s = e->sources; s != NULL; s = s->next)
@@ -178,11 +183,7 @@ static enum sfs_rc wait_for_writers(struct sfs_engine *e,
 			                   "close it first",
 			                   name);
 		(void)nanosleep(&pause, NULL);
-		rc = sfs_engine_refresh(e, err);
-		if (rc == SFS_OK)
-			rc = sfs_engine_check(e, call, err);
 	}
-	return rc;
 }
 
 static bool is_same_mark(const struct sfs_shard_mark *a,
@@ -226,13 +227,9 @@ static enum sfs_rc catch_up_all(struct sfs_engine *e, bool is_final,
 	bool is_due;
 	enum sfs_rc rc;
 
-	if (is_final) {
-		rc = wait_for_writers(e, call, err);
-		if (rc != SFS_OK)
-			return rc;
-	}
 	do {
-		rc = sfs_engine_refresh(e, err);
+		rc = is_final ? wait_for_writers(e, call, err)
+		              : sfs_engine_refresh(e, err);
 		if (rc == SFS_OK)
 			rc = sfs_engine_catch_up(e, call, err);
 		pthread_mutex_lock(&e->lock);

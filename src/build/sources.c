@@ -183,8 +183,13 @@ enum sfs_rc sfs_engine_relist(struct sfs_engine *e, struct sfs_err *err)
 	for (size_t i = 0; rc == SFS_OK && i < list.count; i++)
 		rc = note_listed(e, &list.files[i], err);
 	sfs_ingest_files_release(&list);
-	if (rc == SFS_OK)
+	if (rc == SFS_OK) {
 		drop_unlisted(e);
+		return SFS_OK;
+	}
+	pthread_mutex_lock(&e->lock);
+	e->needs_relist = true; /* nothing may be published without it */
+	pthread_mutex_unlock(&e->lock);
 	return rc;
 }
 
@@ -305,7 +310,8 @@ static enum sfs_rc wait_parsed(struct sfs_engine *e,
 	enum sfs_rc rc = SFS_OK;
 
 	pthread_mutex_lock(&e->lock);
-	while (rc == SFS_OK && !e->needs_reset && is_behind_locked(e)) {
+	while (rc == SFS_OK && !e->needs_reset && !e->has_next_config &&
+	       is_behind_locked(e)) {
 		struct timespec until;
 
 		(void)clock_gettime(CLOCK_REALTIME, &until);
