@@ -198,24 +198,26 @@ static enum sfs_rc delete_shards(struct sfs_engine *e, const char *shard_prefix,
 /* Nothing of it is in the store afterwards but its record. */
 static enum sfs_rc give_up(struct sfs_engine *e, struct sfs_err *err)
 {
+	/* its own: the engine's is raised by now */
+	const struct sfs_call call = { sfs_clock_ms() + LOCK_MS, NULL };
 	const char *shard_prefix = e->config.shard_prefix;
 	bool is_published = false;
 	enum sfs_rc rc;
 
 	if (e->old_prefix[0] != '\0')
 		shard_prefix = e->old_prefix;
-	rc = sfs_engine_resolve(e, &is_published, NULL, err);
+	rc = sfs_engine_resolve(e, &is_published, &call, err);
 	if (rc == SFS_OK && is_published) {
-		sfs_engine_conclude(e, NULL);
+		sfs_engine_conclude(e, &call);
 		return SFS_OK;
 	}
 	if (rc == SFS_OK)
 		rc = delete_shards(e, shard_prefix, err);
 	if (rc == SFS_OK && e->lease == NULL && e->record_key[0] != '\0')
-		rc = sfs_engine_begin_run(e, NULL, err);
+		rc = sfs_engine_begin_run(e, &call, err);
 	if (rc == SFS_OK && e->lease != NULL)
 		rc = sfs_lease_fail(e->lease, "BuildAborted",
-		                    "the build was ended by its user", NULL,
+		                    "the build was ended by its user", &call,
 		                    err);
 	return rc;
 }
