@@ -7,6 +7,7 @@
  */
 #include "base/json.h"
 
+#include "base/hex.h"
 #include "base/keyname.h"
 
 #include <errno.h>
@@ -87,17 +88,6 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static int hex_value(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* The four digits behind "\u"; false if they are not there. */
 static bool read_hex4(struct sfs_json_reader *r, uint32_t *out)
 {
@@ -106,7 +96,7 @@ static bool read_hex4(struct sfs_json_reader *r, uint32_t *out)
 
 	*out = 0;
 	for (i = 0; i < 4; i++, r->pos++) {
-		digit = hex_value(peek(r));
+		digit = sfs_hex_value(peek(r));
 		if (digit < 0)
 			return false;
 		*out = *out << 4 | (uint32_t)digit;

@@ -6,6 +6,8 @@
  */
 #include "base/keyname.h"
 
+#include "base/hex.h"
+
 #include <string.h>
 
 static const char HEX[] = "0123456789ABCDEF";
@@ -81,18 +83,6 @@ enum sfs_rc sfs_keyname_encode(const uint8_t *key, size_t key_len, char *out,
 	return SFS_OK;
 }
 
-/* 0 to 15, or -1. */
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 bool sfs_keyname_decode(const char *name, size_t name_len, uint8_t *out,
                         size_t *len_out)
 {
@@ -118,8 +108,8 @@ bool sfs_keyname_decode(const char *name, size_t name_len, uint8_t *out,
 			break;
 		if (end - name < 3)
 			return false;
-		high = hex_value(name[1]);
-		low = hex_value(name[2]);
+		high = sfs_hex_value(name[1]);
+		low = sfs_hex_value(name[2]);
 		if (high < 0 || low < 0)
 			return false;
 		out[len++] = (uint8_t)(high << 4 | low);

@@ -23,44 +23,62 @@ static size_t min3(size_t a, size_t b, size_t c)
 	return least < c ? least : c;
 }
 
+static char letter(const struct sfs_nearest *n, char c)
+{
+	return n->fold != NULL ? n->fold(c) : c;
+}
+
 /* One row of the matrix at a time. */
-static size_t distance(const char *want, const char *name, size_t len)
+static size_t distance(const struct sfs_nearest *n, const char *want)
 {
 	size_t row[NAME_MAX_BYTES + 1];
 	size_t i, j, diagonal, above;
 
-	for (j = 0; j <= len; j++)
+	for (j = 0; j <= n->len; j++)
 		row[j] = j;
 	for (i = 0; want[i] != '\0'; i++) {
 		diagonal = row[0];
 		row[0] = i + 1;
-		for (j = 0; j < len; j++) {
+		for (j = 0; j < n->len; j++) {
 			above = row[j + 1];
-			if (folded(want[i]) != folded(name[j]))
+			if (letter(n, want[i]) != letter(n, n->name[j]))
 				diagonal++;
 			row[j + 1] = min3(above + 1, row[j] + 1, diagonal);
 			diagonal = above;
 		}
 	}
-	return row[len];
+	return row[n->len];
+}
+
+void sfs_nearest_begin(struct sfs_nearest *n, const char *name, size_t len,
+                       char (*fold)(char c))
+{
+	*n = (struct sfs_nearest){
+		.name = name, .len = len, .fold = fold, .limit = len / 3 + 2
+	};
+}
+
+bool sfs_nearest_consider(struct sfs_nearest *n, const char *candidate)
+{
+	size_t d = 0; /* of one that the name begins */
+
+	if (n->len > NAME_MAX_BYTES)
+		return false;
+	if (n->len < 3 || strncmp(candidate, n->name, n->len) != 0)
+		d = distance(n, candidate);
+	if (d >= n->limit || d >= n->len)
+		return false;
+	n->best = candidate;
+	n->limit = d;
+	return true;
 }
 
 const char *sfs_nearest(const char *const *names, const char *name, size_t len)
 {
-	const char *best = NULL;
-	size_t limit = len / 3 + 2;
-	size_t d;
+	struct sfs_nearest n;
 
-	if (len > NAME_MAX_BYTES)
-		return NULL;
-	for (; *names != NULL; names++) {
-		if (len >= 3 && strncmp(*names, name, len) == 0)
-			return *names;
-		d = distance(*names, name, len);
-		if (d >= limit || d >= len)
-			continue;
-		best = *names;
-		limit = d;
-	}
-	return best;
+	sfs_nearest_begin(&n, name, len, folded);
+	for (; *names != NULL; names++)
+		(void)sfs_nearest_consider(&n, *names);
+	return n.best;
 }

@@ -5,6 +5,7 @@
  */
 #include "build/parser_internal.h"
 
+#include "base/hex.h"
 #include "base/keyname.h"
 #include "base/nearest.h"
 #include "format/btree.h"
@@ -191,17 +192,6 @@ static uint8_t *room_for(struct sfs_parser *p, const struct sfs_field_text *t)
 	return sfs_buf_reserve(b, t->text.len);
 }
 
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* False: it is none. out may be text itself. */
 static bool decode_hex(struct sfs_bytes text, uint8_t *out, size_t *len_out)
 {
@@ -209,8 +199,8 @@ static bool decode_hex(struct sfs_bytes text, uint8_t *out, size_t *len_out)
 	size_t i;
 
 	for (i = 0; i + 1 < text.len; i += 2) {
-		high = hex_value(text.data[i]);
-		low = hex_value(text.data[i + 1]);
+		high = sfs_hex_value((char)text.data[i]);
+		low = sfs_hex_value((char)text.data[i + 1]);
 		if (high < 0 || low < 0)
 			return false;
 		out[i / 2] = (uint8_t)(high << 4 | low);

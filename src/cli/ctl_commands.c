@@ -5,9 +5,11 @@
  */
 #include "cli/ctl.h"
 
+#include "base/nearest.h"
+
 #include <string.h>
 
-enum { HELP_COLUMN = 28, NAME_MAX_BYTES = 32 };
+enum { HELP_COLUMN = 28 };
 
 static const struct sfs_ctl_option OPTIONS[] = {
 	{ SFS_CTL_SNAPSHOT, "snapshot", "ID",
@@ -301,72 +303,26 @@ sfs_ctl_option_find(const struct sfs_ctl_command *command, const char *name,
 	return NULL;
 }
 
-static size_t least_of(size_t a, size_t b, size_t c)
-{
-	size_t least = a < b ? a : b;
-
-	return least < c ? least : c;
-}
-
-/* Levenshtein's distance, one row of the matrix at a time. */
-static size_t distance(const char *want, const char *name, size_t len)
-{
-	size_t row[NAME_MAX_BYTES + 1];
-	size_t diagonal;
-	size_t above;
-
-	for (size_t j = 0; j <= len; j++)
-		row[j] = j;
-	for (size_t i = 0; want[i] != '\0'; i++) {
-		diagonal = row[0];
-		row[0] = i + 1;
-		for (size_t j = 0; j < len; j++) {
-			above = row[j + 1];
-			diagonal += want[i] != name[j];
-			row[j + 1] = least_of(above + 1, row[j] + 1, diagonal);
-			diagonal = above;
-		}
-	}
-	return row[len];
-}
-
-/* Keeps the better of two guesses. */
-static void consider(const char *candidate, const char *name, size_t len,
-                     const char **best, size_t *limit)
-{
-	size_t d = 0;
-
-	if (len > NAME_MAX_BYTES)
-		return;
-	if (len < 3 || strncmp(candidate, name, len) != 0)
-		d = distance(candidate, name, len);
-	if (d >= *limit || (d >= len && len > 0))
-		return;
-	*best = candidate;
-	*limit = d;
-}
-
 const char *sfs_ctl_command_nearest(const char *name)
 {
-	size_t len = strlen(name);
-	size_t limit = len / 3 + 2;
-	const char *best = NULL;
+	struct sfs_nearest n;
 
+	sfs_nearest_begin(&n, name, strlen(name), NULL);
 	for (int i = 0; i < COMMANDS_COUNT; i++)
-		consider(COMMANDS[i].name, name, len, &best, &limit);
-	return best;
+		(void)sfs_nearest_consider(&n, COMMANDS[i].name);
+	return n.best;
 }
 
 const char *sfs_ctl_option_nearest(const struct sfs_ctl_command *command,
                                    const char *name, size_t len)
 {
-	size_t limit = len / 3 + 2;
-	const char *best = NULL;
+	struct sfs_nearest n;
 
+	sfs_nearest_begin(&n, name, len, NULL);
 	for (int i = 0; command->options[i] != 0; i++)
-		consider(option_of(command->options[i])->name, name, len, &best,
-		         &limit);
-	return best;
+		(void)sfs_nearest_consider(
+			&n, option_of(command->options[i])->name);
+	return n.best;
 }
 
 static void add_option(const struct sfs_ctl_option *option, struct sfs_buf *out)

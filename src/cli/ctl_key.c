@@ -6,6 +6,7 @@
 #include "cli/ctl.h"
 
 #include "base/alloc.h"
+#include "base/hex.h"
 
 #include <string.h>
 
@@ -93,17 +94,6 @@ int sfs_ctl_route(const struct sfs_ctl_args *args)
 	return sfs_ctl_on_snapshot(args, route);
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Lookup bytes from hex into new memory. */
 static enum sfs_rc read_hex(const char *hex, struct sfs_bytes *out,
                             struct sfs_err *err)
@@ -116,8 +106,8 @@ static enum sfs_rc read_hex(const char *hex, struct sfs_bytes *out,
 	if (bytes == NULL)
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	for (size_t i = 0; i + 1 < len && high >= 0 && low >= 0; i += 2) {
-		high = hex_digit(hex[i]);
-		low = hex_digit(hex[i + 1]);
+		high = sfs_hex_value(hex[i]);
+		low = sfs_hex_value(hex[i + 1]);
 		bytes[i / 2] = (uint8_t)((high << 4 | low) & 0xff);
 	}
 	if (len % 2 != 0 || high < 0 || low < 0) {

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/nearest.h"
 
 #include <string.h>
 
@@ -292,55 +293,17 @@ const struct sfs_option *sfs_option_find(const char *name, size_t len)
 	return NULL;
 }
 
-enum { NAME_MAX_BYTES = 32 };
-
-static size_t min3(size_t a, size_t b, size_t c)
-{
-	size_t least = a < b ? a : b;
-
-	return least < c ? least : c;
-}
-
-/* Levenshtein's distance, one row of the matrix at a time. */
-static size_t distance(const char *want, const char *name, size_t len)
-{
-	size_t row[NAME_MAX_BYTES + 1];
-	size_t i, j, diagonal, above;
-
-	for (j = 0; j <= len; j++)
-		row[j] = j;
-	for (i = 0; want[i] != '\0'; i++) {
-		diagonal = row[0];
-		row[0] = i + 1;
-		for (j = 0; j < len; j++) {
-			above = row[j + 1];
-			if (folded(want[i]) != folded(name[j]))
-				diagonal++;
-			row[j + 1] = min3(above + 1, row[j] + 1, diagonal);
-			diagonal = above;
-		}
-	}
-	return row[len];
-}
-
 const struct sfs_option *sfs_option_nearest(const char *name, size_t len)
 {
 	const struct sfs_option *best = NULL;
-	size_t limit = len / 3 + 2;
-	size_t i, d;
+	struct sfs_nearest n;
+	size_t i;
 
-	if (len > NAME_MAX_BYTES)
-		return NULL;
+	sfs_nearest_begin(&n, name, len, folded);
 	for (i = 0; i < ROWS; i++) {
-		if (strchr(TABLE[i].name, '*') != NULL)
-			continue;
-		if (len >= 3 && strncmp(TABLE[i].name, name, len) == 0)
-			return &TABLE[i];
-		d = distance(TABLE[i].name, name, len);
-		if (d >= limit || d >= len)
-			continue;
-		best = &TABLE[i];
-		limit = d;
+		if (strchr(TABLE[i].name, '*') == NULL &&
+		    sfs_nearest_consider(&n, TABLE[i].name))
+			best = &TABLE[i];
 	}
 	return best;
 }
