@@ -170,8 +170,13 @@ is_mounted() {
 	grep -qF " $place " /proc/self/mountinfo
 }
 
-detach() {
+try_detach() {
 	fusermount3 -u "$1" 2>/dev/null || umount "$1"
+}
+
+# Somebody else who looks at all mounts makes one busy for a moment.
+detach() {
+	eventually 10 try_detach "$1"
 }
 
 is_gone() {
@@ -310,7 +315,7 @@ stop_daemons() {
 
 	for i in "${!pids[@]}"; do
 		if is_mounted "${places[i]}"; then
-			detach "${places[i]}" || umount -l "${places[i]}" ||
+			try_detach "${places[i]}" || umount -l "${places[i]}" ||
 				fusermount3 -uz "${places[i]}"
 		fi
 		status=0

@@ -58,8 +58,13 @@ class Mount:
         subprocess.run(['fusermount3', '-uz', self.place], check=False,
                        stderr=subprocess.DEVNULL)
 
+    def unmount(self):
+        """False: busy, as when somebody else looks at all mounts."""
+        return subprocess.run(['fusermount3', '-u', self.place],
+                              check=False).returncode == 0
+
     def stop(self):
-        subprocess.run(['fusermount3', '-u', self.place], check=True)
+        until(self.unmount, 10)
         status = self.daemon.wait(CALL_SECONDS)
         if status != 0:
             raise RuntimeError(f'ended with {status}: {self.tail()}')
