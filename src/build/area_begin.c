@@ -31,17 +31,14 @@ static enum sfs_rc load_current(struct sfs_area *a, struct sfs_manifest **out,
 	struct sfs_call call = { .deadline_ms = sfs_clock_ms() + RECOVER_MS };
 	struct sfs_catalog *catalog = a->config.catalog;
 	struct sfs_pointer pointer = { 0 };
-	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_snapshot_id id;
 	enum sfs_rc rc;
 
 	rc = catalog->ops->current(catalog, &pointer, &call, err);
 	if (rc != SFS_OK)
 		return rc;
-	rc = sfs_manifest_key_from_ref(pointer.current->manifest_ref, key, err);
+	rc = sfs_snapshot_id_from_ref(pointer.current->manifest_ref, &id, err);
 	sfs_pointer_release(&pointer);
-	if (rc == SFS_OK && !sfs_snapshot_id_from_manifest_key(key, &id))
-		rc = sfs_err_set(err, SFS_E_CORRUPT, "_CURRENT: %s", key);
 	if (rc == SFS_OK)
 		rc = catalog->ops->load(catalog, &id, out, &call, err);
 	return rc;

@@ -244,7 +244,6 @@ static enum sfs_rc check_current(struct sfs_build *b,
                                  const struct sfs_call *call,
                                  struct sfs_err *err)
 {
-	char key[SFS_MANIFEST_KEY_BYTES];
 	char text[SFS_SNAPSHOT_ID_BYTES];
 	struct sfs_pointer pointer = { 0 };
 	struct sfs_snapshot_id now;
@@ -257,13 +256,10 @@ static enum sfs_rc check_current(struct sfs_build *b,
 		                   "base %s: nothing is published", text);
 	if (rc != SFS_OK)
 		return rc;
-	rc = sfs_manifest_key_from_ref(pointer.current->manifest_ref, key, err);
+	rc = sfs_snapshot_id_from_ref(pointer.current->manifest_ref, &now, err);
 	sfs_pointer_release(&pointer);
-	if (rc != SFS_OK)
+	if (rc != SFS_OK || sfs_snapshot_id_compare(&now, id) == 0)
 		return rc;
-	if (sfs_snapshot_id_from_manifest_key(key, &now) &&
-	    sfs_snapshot_id_compare(&now, id) == 0)
-		return SFS_OK;
 	return sfs_err_set(err, SFS_E_STALE,
 	                   "base %s is not current; make it so first: "
 	                   "ln -sfn snapshots/%s current",

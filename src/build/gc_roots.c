@@ -81,7 +81,6 @@ static enum sfs_rc read_pointer(struct sfs_gc *gc, struct sfs_snapshot_id *id,
                                 int64_t *updated_ns, bool *found)
 {
 	struct sfs_catalog *catalog = gc->config->catalog;
-	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_pointer p = { 0 };
 	enum sfs_rc rc;
 
@@ -95,8 +94,8 @@ static enum sfs_rc read_pointer(struct sfs_gc *gc, struct sfs_snapshot_id *id,
 		return rc;
 	gc->pointer_tag = p.tag;
 	*updated_ns = p.current->updated_at_ns;
-	rc = sfs_manifest_key_from_ref(p.current->manifest_ref, key, gc->err);
-	*found = rc == SFS_OK && sfs_snapshot_id_from_manifest_key(key, id);
+	rc = sfs_snapshot_id_from_ref(p.current->manifest_ref, id, gc->err);
+	*found = rc == SFS_OK;
 	sfs_pointer_release(&p);
 	return rc;
 }

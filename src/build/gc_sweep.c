@@ -124,8 +124,8 @@ enum sfs_rc sfs_gc_sweep_run(struct sfs_gc *gc, const char *run_id,
 	enum sfs_rc rc = SFS_OK;
 
 	for (size_t i = 0; rc == SFS_OK && i < gc->prefix_count; i++) {
-		(void)snprintf(prefix, sizeof(prefix), "%s/run_id=%s/",
-		               gc->prefixes[i], run_id);
+		sfs_run_key_prefix(gc->prefixes[i], run_id, prefix,
+		                   sizeof(prefix));
 		rc = sfs_gc_sweep(gc, prefix, is_delete, tally);
 	}
 	return rc;

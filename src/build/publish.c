@@ -45,6 +45,16 @@ static struct sfs_catalog *catalog_of(const struct publish *p)
 	return p->engine->context.catalog;
 }
 
+/* What is current, as it was looked at; false: nothing that has a name. */
+static bool current_id(const struct publish *p, struct sfs_snapshot_id *out)
+{
+	struct sfs_err unwanted;
+
+	return p->pointer.current != NULL &&
+	       sfs_snapshot_id_from_ref(p->pointer.current->manifest_ref, out,
+	                                &unwanted) == SFS_OK;
+}
+
 /* --- preparing ----------------------------------------------------------- */
 
 enum sfs_rc sfs_engine_read_tag(struct sfs_engine *e, char *out, size_t cap,
@@ -99,7 +109,6 @@ static enum sfs_rc look(struct publish *p, struct sfs_err *err)
 {
 	struct sfs_catalog *c = catalog_of(p);
 	struct sfs_engine *e = p->engine;
-	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_snapshot_id id;
 	enum sfs_rc rc;
 
@@ -110,10 +119,7 @@ static enum sfs_rc look(struct publish *p, struct sfs_err *err)
 		rc = SFS_OK;
 	if (rc != SFS_OK || !e->has_base)
 		return rc;
-	if (p->pointer.current != NULL &&
-	    sfs_manifest_key_from_ref(p->pointer.current->manifest_ref, key,
-	                              err) == SFS_OK &&
-	    sfs_snapshot_id_from_manifest_key(key, &id) &&
+	if (current_id(p, &id) &&
 	    sfs_snapshot_id_compare(&id, &e->base_id) == 0)
 		return SFS_OK;
 	return sfs_err_set(err, SFS_E_STALE,
@@ -124,24 +130,18 @@ static enum sfs_rc look(struct publish *p, struct sfs_err *err)
 }
 
 /* The time of this try: whole microseconds, after what is current. */
-static enum sfs_rc choose_id(struct publish *p, struct sfs_err *err)
+static void choose_id(struct publish *p)
 {
 	int64_t now = sfs_clock_wall_ns() / 1000 * 1000;
-	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_snapshot_id old;
 
-	if (p->pointer.current != NULL &&
-	    sfs_manifest_key_from_ref(p->pointer.current->manifest_ref, key,
-	                              err) == SFS_OK &&
-	    sfs_snapshot_id_from_manifest_key(key, &old) &&
-	    now <= old.published_at_ns)
+	if (current_id(p, &old) && now <= old.published_at_ns)
 		now = old.published_at_ns + 1000;
 	if (now <= p->id.published_at_ns)
 		now = p->id.published_at_ns + 1000;
 	p->id.published_at_ns = now;
 	(void)snprintf(p->id.run_id, sizeof(p->id.run_id), "%s",
 	               p->engine->run_id);
-	return SFS_OK;
 }
 
 /* --- one try ------------------------------------------------------------- */
@@ -285,10 +285,10 @@ static enum sfs_rc try_once(struct publish *p, struct sfs_err *err)
 	enum sfs_rc rc;
 
 	rc = look(p, err);
-	if (rc == SFS_OK)
-		rc = choose_id(p, err);
-	if (rc == SFS_OK)
-		rc = note_intent(p, err);
+	if (rc != SFS_OK)
+		return rc;
+	choose_id(p);
+	rc = note_intent(p, err);
 	if (rc == SFS_OK)
 		rc = put_manifest(p, err);
 	if (rc == SFS_OK && p->tag[0] != '\0') {
@@ -324,38 +324,27 @@ static enum sfs_rc try_until_won(struct publish *p, struct sfs_err *err)
 
 /* --- afterwards ---------------------------------------------------------- */
 
-/* What was current before; false: nothing was. */
-static bool current_id(const struct publish *p, char out[SFS_SNAPSHOT_ID_BYTES])
-{
-	char key[SFS_MANIFEST_KEY_BYTES];
-	struct sfs_snapshot_id id;
-
-	if (p->pointer.current == NULL ||
-	    sfs_manifest_key_from_ref(p->pointer.current->manifest_ref, key,
-	                              NULL) != SFS_OK ||
-	    !sfs_snapshot_id_from_manifest_key(key, &id))
-		return false;
-	sfs_snapshot_id_text(&id, out);
-	return true;
-}
-
 static void log_event(struct publish *p)
 {
 	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
 	struct sfs_catalog *c = catalog_of(p);
 	struct sfs_call call = sfs_engine_lock_call(p->engine, NULL);
 	char from[SFS_SNAPSHOT_ID_BYTES];
+	struct sfs_snapshot_id before;
+	bool has_before = current_id(p, &before);
 	char id[SFS_SNAPSHOT_ID_BYTES];
 	struct sfs_json_printer j;
 	struct sfs_err err;
 
 	sfs_snapshot_id_text(&p->id, id);
+	if (has_before)
+		sfs_snapshot_id_text(&before, from);
 	sfs_json_printer_init(&j, &text, true, true);
 	sfs_json_object_begin(&j);
 	sfs_json_key(&j, "build");
 	sfs_json_string(&j, p->engine->name, strlen(p->engine->name));
 	sfs_json_key(&j, "from");
-	sfs_json_cstring(&j, current_id(p, from) ? from : NULL);
+	sfs_json_cstring(&j, has_before ? from : NULL);
 	sfs_json_key(&j, "tag");
 	sfs_json_cstring(&j, p->tag[0] != '\0' ? p->tag : NULL);
 	sfs_json_key(&j, "to");
@@ -384,8 +373,8 @@ static void drop_losers(struct sfs_engine *e)
 		if (e->shards[i].result.key_prefix != NULL)
 			winners[count++] = e->shards[i].result.key_prefix;
 	}
-	(void)snprintf(prefix, sizeof(prefix), "%s/run_id=%s/",
-	               e->config.shard_prefix, e->run_id);
+	sfs_run_key_prefix(e->config.shard_prefix, e->run_id, prefix,
+	                   sizeof(prefix));
 	if (has_losers && sfs_gc_losers(e->context.store, prefix, winners,
 	                                count, NULL, &err) != SFS_OK)
 		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,

@@ -5,13 +5,13 @@
  */
 #include "build/engine_internal.h"
 
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "build/gc.h"
 
 #include <string.h>
 
-enum { TAG_BYTES = 256, DELETES_MAX = 1 << 22, LOCK_MS = 1000 };
+enum { TAG_BYTES = 256, LOCK_MS = 1000 };
 
 struct search {
 	const struct sfs_snapshot_id *id;
@@ -144,55 +144,13 @@ enum sfs_rc sfs_engine_recover(struct sfs_engine *e, bool *is_published,
 
 /* --- giving up ----------------------------------------------------------- */
 
-struct doomed {
-	char **keys;
-	size_t count;
-	size_t cap;
-	bool failed;
-};
-
-static bool note_key(void *arg, const struct sfs_list_entry *entry)
-{
-	struct doomed *d = arg;
-	char **grown;
-
-	if (d->count == d->cap) {
-		d->cap = d->cap > 0 ? d->cap * 2 : 64;
-		grown = d->cap > DELETES_MAX
-		                ? NULL
-		                : sfs_realloc_array(d->keys, d->cap,
-		                                    sizeof(*d->keys));
-		d->failed = grown == NULL;
-		if (d->failed)
-			return false;
-		d->keys = grown;
-	}
-	d->keys[d->count] = sfs_strdup(entry->key);
-	d->failed = d->keys[d->count] == NULL;
-	d->count += !d->failed;
-	return !d->failed;
-}
-
 static enum sfs_rc delete_shards(struct sfs_engine *e, const char *shard_prefix,
                                  struct sfs_err *err)
 {
-	struct sfs_store *store = e->context.store;
 	char prefix[SFS_STORE_KEY_MAX];
-	struct doomed d = { 0 };
-	enum sfs_rc rc;
 
-	(void)snprintf(prefix, sizeof(prefix), "%s/run_id=%s/", shard_prefix,
-	               e->run_id);
-	rc = store->ops->list(store, prefix, 0, NULL, note_key, &d, NULL, err);
-	if (rc == SFS_OK && d.failed)
-		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
-	for (size_t i = 0; i < d.count; i++) {
-		if (rc == SFS_OK)
-			rc = store->ops->delete (store, d.keys[i], NULL, err);
-		sfs_free(d.keys[i]);
-	}
-	sfs_free(d.keys);
-	return rc;
+	sfs_run_key_prefix(shard_prefix, e->run_id, prefix, sizeof(prefix));
+	return sfs_gc_losers(e->context.store, prefix, NULL, 0, NULL, err);
 }
 
 /* Nothing of it is in the store afterwards but its record. */

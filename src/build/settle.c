@@ -458,8 +458,8 @@ static enum sfs_rc make_durable(struct sfs_engine *e,
 	char prefix[SFS_STORE_KEY_MAX];
 	enum sfs_rc rc;
 
-	(void)snprintf(prefix, sizeof(prefix), "%s/run_id=%s/",
-	               e->config.shard_prefix, e->run_id);
+	sfs_run_key_prefix(e->config.shard_prefix, e->run_id, prefix,
+	                   sizeof(prefix));
 	rc = sfs_debug_step("build.barrier", err);
 	if (rc == SFS_OK)
 		rc = e->context.store->ops->barrier(e->context.store, prefix,

@@ -102,7 +102,6 @@ static enum sfs_rc read_before(struct sfs_catalog *catalog,
                                struct sfs_store *store, struct before *out,
                                const struct sfs_call *call, struct sfs_err *err)
 {
-	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_pointer pointer = { 0 };
 	struct sfs_err unwanted;
 	enum sfs_rc rc;
@@ -115,9 +114,8 @@ static enum sfs_rc read_before(struct sfs_catalog *catalog,
 	if (rc != SFS_OK)
 		return rc;
 	out->tag = pointer.tag;
-	out->has_id = sfs_manifest_key_from_ref(pointer.current->manifest_ref,
-	                                        key, &unwanted) == SFS_OK &&
-	              sfs_snapshot_id_from_manifest_key(key, &out->id);
+	out->has_id = sfs_snapshot_id_from_ref(pointer.current->manifest_ref,
+	                                       &out->id, &unwanted) == SFS_OK;
 	sfs_pointer_release(&pointer);
 	return SFS_OK;
 }

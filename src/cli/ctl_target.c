@@ -254,18 +254,13 @@ enum sfs_rc sfs_ctl_current_id(const struct sfs_ctl_target *t,
                                struct sfs_snapshot_id *out, struct sfs_err *err)
 {
 	struct sfs_catalog *catalog = t->stack.catalog;
-	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_pointer pointer;
 	enum sfs_rc rc;
 
 	rc = catalog->ops->current(catalog, &pointer, NULL, err);
 	if (rc != SFS_OK)
 		return rc;
-	rc = sfs_manifest_key_from_ref(pointer.current->manifest_ref, key, err);
-	if (rc == SFS_OK && !sfs_snapshot_id_from_manifest_key(key, out))
-		rc = sfs_err_set(err, SFS_E_CORRUPT,
-		                 "_CURRENT: manifest_ref %s names no snapshot",
-		                 pointer.current->manifest_ref);
+	rc = sfs_snapshot_id_from_ref(pointer.current->manifest_ref, out, err);
 	sfs_pointer_release(&pointer);
 	return rc;
 }

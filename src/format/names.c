@@ -12,6 +12,7 @@
 
 #define MANIFEST_TAIL "/manifest"
 #define RUN_ID_MARK "_run_id="
+#define RUN_DIR_MARK "/run_id="
 
 enum {
 	TS_LEN = 27,    /* 2026-11-20T12:00:00.123456Z */
@@ -163,9 +164,9 @@ void sfs_timestamp_format(int64_t wall_ns, char out[SFS_TIME_BYTES])
 		memcpy(out + len - strlen(no_fraction), "Z", 2);
 }
 
-enum sfs_rc sfs_manifest_key_from_ref(const char *ref,
-                                      char out[SFS_MANIFEST_KEY_BYTES],
-                                      struct sfs_err *err)
+enum sfs_rc sfs_snapshot_id_from_ref(const char *ref,
+                                     struct sfs_snapshot_id *out,
+                                     struct sfs_err *err)
 {
 	struct sfs_snapshot_id id;
 	const char *end = ref + strlen(ref);
@@ -182,7 +183,7 @@ enum sfs_rc sfs_manifest_key_from_ref(const char *ref,
 		                   "manifest_ref %.300s does not end in "
 		                   "manifests/TIME_run_id=RUN/manifest",
 		                   ref);
-	sfs_snapshot_id_manifest_key(&id, out);
+	*out = id;
 	return SFS_OK;
 }
 
@@ -367,6 +368,12 @@ static bool is_safe_path(const char *path)
 	}
 }
 
+void sfs_run_key_prefix(const char *shard_prefix, const char *run_id, char *out,
+                        size_t cap)
+{
+	(void)snprintf(out, cap, "%s" RUN_DIR_MARK "%s/", shard_prefix, run_id);
+}
+
 enum sfs_rc sfs_attempt_key(const char *shard_prefix, const char *run_id,
                             const char *db_path_template, uint32_t db_id,
                             uint32_t attempt, char *out, size_t cap,
@@ -386,7 +393,7 @@ enum sfs_rc sfs_attempt_key(const char *shard_prefix, const char *run_id,
 		                   "run id \"%.100s\" is not of [A-Za-z0-9._-]",
 		                   run_id);
 	text_add(&t, shard_prefix, strlen(shard_prefix));
-	text_add(&t, "/run_id=", strlen("/run_id="));
+	text_add(&t, RUN_DIR_MARK, strlen(RUN_DIR_MARK));
 	text_add(&t, run_id, strlen(run_id));
 	text_add(&t, "/", 1);
 	is_template = add_template(&t, db_path_template, db_id);

@@ -52,12 +52,12 @@ int sfs_snapshot_id_compare(const struct sfs_snapshot_id *a,
 void sfs_timestamp_format(int64_t wall_ns, char out[SFS_TIME_BYTES]);
 
 /*
- * Takes the tail "manifests/<x>/manifest" of a manifest_ref as its key.
- * CORRUPT if the ref does not end in one.
+ * The snapshot whose manifest's key "manifests/<x>/manifest" is the tail of a
+ * manifest_ref. CORRUPT if the ref does not end in one.
  */
-enum sfs_rc sfs_manifest_key_from_ref(const char *ref,
-                                      char out[SFS_MANIFEST_KEY_BYTES],
-                                      struct sfs_err *err) SFS_NODISCARD;
+enum sfs_rc sfs_snapshot_id_from_ref(const char *ref,
+                                     struct sfs_snapshot_id *out,
+                                     struct sfs_err *err) SFS_NODISCARD;
 
 /*
  * Rebases a URL of the manifest onto the mounted store: if url lies under
@@ -69,6 +69,10 @@ enum sfs_rc sfs_manifest_key_from_ref(const char *ref,
 enum sfs_rc sfs_url_rebase(const char *url, const char *s3_prefix,
                            const char *store_url, char *out, size_t cap,
                            struct sfs_err *err) SFS_NODISCARD;
+
+/* "<shard_prefix>/run_id=<run>/": below it lie all objects of a run. */
+void sfs_run_key_prefix(const char *shard_prefix, const char *run_id, char *out,
+                        size_t cap);
 
 /*
  * The directory of one attempt below the store:

@@ -152,15 +152,13 @@ static enum sfs_rc open_pointed(struct sfs_tracker *t,
                                 struct sfs_snapshot **out, struct sfs_err *err)
 {
 	struct sfs_call call = begin_call(t);
-	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_snapshot_id id;
 	enum sfs_rc rc;
 
-	rc = sfs_manifest_key_from_ref(current->manifest_ref, key, err);
+	rc = sfs_snapshot_id_from_ref(current->manifest_ref, &id, err);
 	if (rc != SFS_OK)
 		return rc;
-	if (!sfs_snapshot_id_from_manifest_key(key, &id) ||
-	    strcmp(id.run_id, current->run_id) != 0)
+	if (strcmp(id.run_id, current->run_id) != 0)
 		return sfs_err_set(err, SFS_E_CORRUPT,
 		                   "_CURRENT: manifest_ref %s does not belong "
 		                   "to run %s",

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_current once;
 	struct sfs_current twice;
+	struct sfs_snapshot_id id;
 
 	if (sfs_current_parse((const char *)data, size, &once, NULL) != SFS_OK)
 		return 0;
@@ -22,9 +23,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    strcmp(once.run_id, twice.run_id) != 0 ||
 	    once.updated_at_ns / 1000 != twice.updated_at_ns / 1000)
 		abort();
-	if (sfs_manifest_key_from_ref(once.manifest_ref, key, NULL) == SFS_OK &&
-	    strstr(once.manifest_ref, key) == NULL)
-		abort();
+	if (sfs_snapshot_id_from_ref(once.manifest_ref, &id, NULL) == SFS_OK) {
+		sfs_snapshot_id_manifest_key(&id, key);
+		if (strstr(once.manifest_ref, key) == NULL)
+			abort();
+	}
 	sfs_buf_release(&b);
 	return 0;
 }

@@ -166,23 +166,35 @@ static void timestamps_drop_a_fraction_of_zero(void)
 
 static void a_ref_is_located_by_its_tail(void)
 {
-	char key[SFS_MANIFEST_KEY_BYTES];
+	static const char *const good[] = {
+		"s3://golden/x/y/manifests/" TS "_run_id=a/manifest",
+		"manifests/" TS "_run_id=a/manifest",
+		"s3://b/manifests/" TS "_run_id=z/x/manifests/" TS
+		"_run_id=a/manifest",
+	};
+	struct sfs_snapshot_id id;
 	struct sfs_err err;
 
-	IS_INT(sfs_manifest_key_from_ref("s3://golden/x/y/manifests/" TS
-	                                 "_run_id=a/manifest",
-	                                 key, &err),
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		id = (struct sfs_snapshot_id){ 0 };
+		IS_INT(sfs_snapshot_id_from_ref(good[i], &id, &err), SFS_OK);
+		IS_STR(id.run_id, "a");
+		IS_INT(id.published_at_ns, INT64_C(1795240160021594000));
+	}
+}
+
+static void the_objects_of_a_run_lie_below_its_prefix(void)
+{
+	char key[64];
+	char prefix[64];
+	struct sfs_err err;
+
+	sfs_run_key_prefix("shards", "r1", prefix, sizeof(prefix));
+	IS_STR(prefix, "shards/run_id=r1/");
+	IS_INT(sfs_attempt_key("shards", "r1", "db={db_id:05d}", 3, 0, key,
+	                       sizeof(key), &err),
 	       SFS_OK);
-	IS_STR(key, "manifests/" TS "_run_id=a/manifest");
-	IS_INT(sfs_manifest_key_from_ref("manifests/" TS "_run_id=a/manifest",
-	                                 key, &err),
-	       SFS_OK);
-	IS_INT(sfs_manifest_key_from_ref("s3://b/manifests/" TS
-	                                 "_run_id=z/x/manifests/" TS
-	                                 "_run_id=a/manifest",
-	                                 key, &err),
-	       SFS_OK);
-	IS_STR(key, "manifests/" TS "_run_id=a/manifest");
+	IS_INT(strncmp(key, prefix, strlen(prefix)), 0);
 }
 
 static void a_ref_without_the_tail_is_corrupt(void)
@@ -197,12 +209,12 @@ static void a_ref_without_the_tail_is_corrupt(void)
 		"s3://b/manifests/" TS "_run_id=a/manifest/",
 		"s3://b/manifests/" TS "_run_id=a",
 	};
-	char key[SFS_MANIFEST_KEY_BYTES];
+	struct sfs_snapshot_id id;
 	struct sfs_err err;
 	size_t i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		IS_INT(sfs_manifest_key_from_ref(bad[i], key, &err),
+		IS_INT(sfs_snapshot_id_from_ref(bad[i], &id, &err),
 		       SFS_E_CORRUPT);
 		HAS_STR(err.msg, bad[i]);
 	}
@@ -338,6 +350,7 @@ int main(void)
 	RUN(timestamps_drop_a_fraction_of_zero);
 	RUN(a_ref_is_located_by_its_tail);
 	RUN(a_ref_without_the_tail_is_corrupt);
+	RUN(the_objects_of_a_run_lie_below_its_prefix);
 	RUN(urls_below_the_prefix_are_rebased);
 	RUN(urls_below_the_mounted_store_are_taken);
 	RUN(a_prefix_ends_at_a_segment);

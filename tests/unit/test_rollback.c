@@ -22,14 +22,12 @@ static struct sfs_snapshot_id current_id(void)
 	struct sfs_catalog *c = w.source.catalog;
 	struct sfs_snapshot_id id = { 0 };
 	struct sfs_pointer p = { 0 };
-	char key[SFS_MANIFEST_KEY_BYTES];
 
 	IS_INT(c->ops->current(c, &p, NULL, &err), SFS_OK);
 	if (p.current == NULL)
 		return id;
-	IS_INT(sfs_manifest_key_from_ref(p.current->manifest_ref, key, &err),
+	IS_INT(sfs_snapshot_id_from_ref(p.current->manifest_ref, &id, &err),
 	       SFS_OK);
-	OK(sfs_snapshot_id_from_manifest_key(key, &id));
 	sfs_pointer_release(&p);
 	return id;
 }

@@ -270,14 +270,12 @@ static inline const char *plan(void)
 static inline bool shop_current_id(struct sfs_snapshot_id *id)
 {
 	struct sfs_pointer pointer = { 0 };
-	char key[SFS_MANIFEST_KEY_BYTES];
 	bool found;
 
 	if (catalog->ops->current(catalog, &pointer, NULL, &err) != SFS_OK)
 		return false;
-	found = sfs_manifest_key_from_ref(pointer.current->manifest_ref, key,
-	                                  &err) == SFS_OK &&
-	        sfs_snapshot_id_from_manifest_key(key, id);
+	found = sfs_snapshot_id_from_ref(pointer.current->manifest_ref, id,
+	                                 &err) == SFS_OK;
 	sfs_pointer_release(&pointer);
 	return found;
 }
