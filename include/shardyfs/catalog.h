@@ -91,6 +91,16 @@ struct sfs_catalog_ops {
 	                    const struct sfs_call *call, struct sfs_err *err);
 
 	/*
+	 * Makes the pointer durable as it was read, which it need not be
+	 * where its writer failed or died. CONFLICT: it is another one by
+	 * now, nothing changed.
+	 */
+	enum sfs_rc (*confirm)(struct sfs_catalog *c,
+	                       const struct sfs_pointer *pointer,
+	                       const struct sfs_call *call,
+	                       struct sfs_err *err);
+
+	/*
 	 * Tags: names of published snapshots, which protect them from gc.
 	 * put_tag: EXISTS, with what the tag names now; INVALID: no name for
 	 * a tag; NOT_FOUND: there is no such manifest; BUSY: gc is deleting
@@ -129,5 +139,14 @@ struct sfs_catalog_ops {
 };
 
 void sfs_pointer_release(struct sfs_pointer *p);
+
+/*
+ * What can be seen of the pointer now, and all that was swapped before it, is
+ * durable afterwards. Whoever finds his swap by reading tells nobody before.
+ * As current and confirm; BUSY: others swapped again and again.
+ */
+enum sfs_rc sfs_pointer_confirm(struct sfs_catalog *c,
+                                const struct sfs_call *call,
+                                struct sfs_err *err) SFS_NODISCARD;
 
 #endif

@@ -250,7 +250,8 @@ enum sfs_rc sfs_engine_read_tag(struct sfs_engine *e, char *out, size_t cap,
                                 struct sfs_err *err) SFS_NODISCARD;
 
 /*
- * recover.c. Did the last swap happen? Only asked while it is in doubt.
+ * recover.c. Did the last swap happen, and durably? Only asked while it is in
+ * doubt.
  * resolve: if not, what was put for it is deleted, and nothing is in doubt.
  */
 enum sfs_rc sfs_engine_was_published(struct sfs_engine *e, bool *out,

@@ -196,28 +196,9 @@ static enum sfs_rc undo(struct publish *p, enum sfs_rc failed,
 	return why.rc;
 }
 
-/*
- * It was seen to have happened, but perhaps not durably: written once more it
- * is. Somebody who has published on top of it has made it durable.
- */
-static enum sfs_rc swap_again(struct publish *p, const struct sfs_current *next,
-                              struct sfs_err *err)
-{
-	struct sfs_call call = sfs_engine_lock_call(p->engine, NULL);
-	struct sfs_catalog *c = catalog_of(p);
-	struct sfs_pointer now = { 0 };
-	enum sfs_rc rc;
-
-	rc = c->ops->current(c, &now, &call, err);
-	if (rc == SFS_OK && strcmp(now.current->run_id, next->run_id) == 0)
-		rc = c->ops->swap(c, next, &now.tag, NULL, &call, err);
-	sfs_pointer_release(&now);
-	return rc == SFS_E_CONFLICT ? SFS_OK : rc;
-}
-
 /* The swap failed, and may have happened all the same. */
-static enum sfs_rc ask(struct publish *p, const struct sfs_current *next,
-                       enum sfs_rc failed, struct sfs_err *err)
+static enum sfs_rc ask(struct publish *p, enum sfs_rc failed,
+                       struct sfs_err *err)
 {
 	bool is_ours = false;
 	struct sfs_err why;
@@ -228,10 +209,6 @@ static enum sfs_rc ask(struct publish *p, const struct sfs_current *next,
 	                                         &why) != SFS_OK;
 	if (!is_ours)
 		return failed;
-	if (swap_again(p, next, &why) != SFS_OK) {
-		p->is_unknown = true; /* the next try finds out */
-		return failed;
-	}
 	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
 	        "the swap reported a failure but happened run_id=%s "
 	        "cause=\"%s\"",
@@ -263,7 +240,7 @@ static enum sfs_rc swap(struct publish *p, struct sfs_err *err)
 		return rc;
 	call = sfs_engine_lock_call(e, p->call);
 	rc = c->ops->swap(c, &next, &p->pointer.tag, NULL, &call, err);
-	return rc == SFS_OK ? SFS_OK : ask(p, &next, rc, err);
+	return rc == SFS_OK ? SFS_OK : ask(p, rc, err);
 }
 
 /* Durable before anything of this try is in the store. */

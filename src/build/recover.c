@@ -31,16 +31,14 @@ static bool match(void *arg, const struct sfs_snapshot_id *id)
  * or an ancestor of what is: then the swap happened. Where no run record
  * could be written only the pointer itself can tell.
  */
-enum sfs_rc sfs_engine_was_published(struct sfs_engine *e, bool *out,
-                                     const struct sfs_call *call,
-                                     struct sfs_err *err)
+static enum sfs_rc is_listed(struct sfs_engine *e, bool *out,
+                             const struct sfs_call *call, struct sfs_err *err)
 {
 	struct sfs_catalog *c = e->context.catalog;
 	struct search search = { .id = &e->swap_id };
 	struct sfs_pointer now = { 0 };
 	enum sfs_rc rc;
 
-	*out = false;
 	if (e->record_key[0] != '\0') {
 		rc = c->ops->history(c, match, &search, call, err);
 		*out = rc == SFS_OK && search.found;
@@ -51,6 +49,22 @@ enum sfs_rc sfs_engine_was_published(struct sfs_engine *e, bool *out,
 		return SFS_OK;
 	*out = rc == SFS_OK && strcmp(now.current->run_id, e->run_id) == 0;
 	sfs_pointer_release(&now);
+	return rc;
+}
+
+enum sfs_rc sfs_engine_was_published(struct sfs_engine *e, bool *out,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err)
+{
+	struct sfs_call locked = sfs_engine_lock_call(e, call);
+	bool is_visible = false;
+	enum sfs_rc rc;
+
+	*out = false;
+	rc = is_listed(e, &is_visible, call, err);
+	if (rc == SFS_OK && is_visible)
+		rc = sfs_pointer_confirm(e->context.catalog, &locked, err);
+	*out = rc == SFS_OK && is_visible;
 	return rc;
 }
 

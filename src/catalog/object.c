@@ -154,6 +154,17 @@ static enum sfs_rc object_swap(struct sfs_catalog *c,
 	return rc;
 }
 
+static enum sfs_rc object_confirm(struct sfs_catalog *c,
+                                  const struct sfs_pointer *pointer,
+                                  const struct sfs_call *call,
+                                  struct sfs_err *err)
+{
+	struct sfs_store *store = self_of(c)->store;
+
+	return store->ops->put_if(store, SFS_CURRENT_KEY, pointer->bytes,
+	                          pointer->len, &pointer->tag, NULL, call, err);
+}
+
 static enum sfs_rc object_put_tag(struct sfs_catalog *c, const char *name,
                                   const struct sfs_snapshot_id *id,
                                   const struct sfs_call *call,
@@ -214,6 +225,7 @@ static const struct sfs_catalog_ops object_ops = {
 	.put_manifest = object_put_manifest,
 	.delete_manifest = object_delete_manifest,
 	.swap = object_swap,
+	.confirm = object_confirm,
 	.put_tag = object_put_tag,
 	.get_tag = object_get_tag,
 	.delete_tag = object_delete_tag,

@@ -175,7 +175,10 @@ static enum sfs_rc make_pointer(struct sfs_catalog *catalog,
 	return rc;
 }
 
-/* A swap that failed may have happened: then the pointer is what was given. */
+/*
+ * A swap that failed may have happened: then the pointer is what was given.
+ * It counts only once it is durable.
+ */
 static bool has_happened(struct sfs_catalog *catalog,
                          const struct sfs_current *next,
                          const struct sfs_call *call)
@@ -190,7 +193,8 @@ static bool has_happened(struct sfs_catalog *catalog,
 	                  0 &&
 	          pointer.current->updated_at_ns == next->updated_at_ns;
 	sfs_pointer_release(&pointer);
-	return is_same;
+	return is_same &&
+	       sfs_pointer_confirm(catalog, call, &unwanted) == SFS_OK;
 }
 
 /* What was done cannot be undone by a log that cannot be written. */

@@ -389,6 +389,42 @@ static void a_build_in_doubt_is_published_once_by_its_next_owner(void)
 	shop_end();
 }
 
+/* Nothing can be written: what can be seen need not be durable. */
+static const struct sfs_fault_plan no_puts = {
+	.op_mask = SFS_STORE_PUT, .fail_at = 1, .always = true, .rc = SFS_E_IO
+};
+
+static void a_swap_that_is_only_visible_is_no_success(void)
+{
+	struct shop_history h;
+
+	publish_in_doubt(false);
+	sfs_store_fault_set(store, &no_puts);
+	IS_INT(publish(), SFS_E_IO);
+	sfs_store_fault_set(store, &off);
+	publish_well();
+	IS_INT(history(&h), 2);
+	OK(strstr(content(), "k=1") != NULL);
+	shop_end();
+}
+
+static void a_swap_that_is_only_visible_does_not_end_the_build(void)
+{
+	struct shop_history h;
+
+	publish_in_doubt(true);
+	shop_close();
+	sfs_store_fault_set(store, &no_puts);
+	shop_open();
+	sfs_store_fault_set(store, &off);
+	b = sfs_area_find(area, "n1");
+	OK(b != NULL);
+	if (b != NULL)
+		publish_well();
+	IS_INT(history(&h), 2);
+	shop_end();
+}
+
 /* The base was away when the build was taken over. */
 static void settings_that_contradict_the_base_stay_refused(void)
 {
@@ -523,6 +559,8 @@ int main(void)
 	RUN(a_build_in_doubt_may_be_discarded_while_the_store_is_away);
 	RUN(a_build_in_doubt_is_recognized_by_its_next_owner);
 	RUN(a_build_in_doubt_is_published_once_by_its_next_owner);
+	RUN(a_swap_that_is_only_visible_is_no_success);
+	RUN(a_swap_that_is_only_visible_does_not_end_the_build);
 	RUN(settings_that_contradict_the_base_stay_refused);
 	RUN(allocations_fail_in_the_life_of_a_build);
 	return tap_done();

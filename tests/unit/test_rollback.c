@@ -171,6 +171,59 @@ static void a_fault_leaves_the_old_or_the_new_pointer(void)
 	OK(injected > 5);
 }
 
+/* A swap that happens, and reports a failure. */
+static const struct sfs_catalog_ops *real_ops;
+static struct stat swapped; /* the pointer's file just behind it */
+static bool is_stuck;       /* nothing can be written any more */
+
+static struct stat stat_pointer(void)
+{
+	char path[WORLD_PATH_BYTES];
+	struct stat st = { 0 };
+
+	(void)snprintf(path, sizeof(path), "%s/store/" SFS_CURRENT_KEY, w.dir);
+	OK(stat(path, &st) == 0);
+	return st;
+}
+
+static enum sfs_rc doubtful_swap(struct sfs_catalog *c,
+                                 const struct sfs_current *next,
+                                 const struct sfs_tag *expected,
+                                 struct sfs_tag *tag_out,
+                                 const struct sfs_call *call, struct sfs_err *e)
+{
+	const struct sfs_fault_plan plan = { .op_mask = SFS_STORE_PUT,
+		                             .fail_at = is_stuck,
+		                             .always = true,
+		                             .rc = SFS_E_IO };
+
+	IS_INT(real_ops->swap(c, next, expected, tag_out, call, e), SFS_OK);
+	swapped = stat_pointer();
+	sfs_store_fault_set(w.store, &plan);
+	return sfs_err_set(e, SFS_E_IO, "the directory cannot be synced");
+}
+
+/* What can be seen need not be durable: it is written once more. */
+static void a_swap_in_doubt_is_made_durable(void)
+{
+	struct sfs_catalog_ops ops;
+
+	for (int i = 0; i < 2; i++) {
+		is_stuck = i > 0;
+		open_store();
+		real_ops = w.source.catalog->ops;
+		ops = *real_ops;
+		ops.swap = doubtful_swap;
+		w.source.catalog->ops = &ops;
+		IS_INT(roll_back(&ids[1]), is_stuck ? SFS_E_IO : SFS_OK);
+		OK((stat_pointer().st_ino == swapped.st_ino) == is_stuck);
+		w.source.catalog->ops = real_ops;
+		world_fault(&w, 0, false, SFS_OK);
+		OK(is_current(&ids[1]));
+		end();
+	}
+}
+
 static enum sfs_rc resolve(const char *text, struct sfs_snapshot_id *out)
 {
 	return sfs_catalog_resolve(w.source.catalog, text, out, NULL, &err);
@@ -213,6 +266,7 @@ int main(void)
 	RUN(only_what_was_published_can_be_rolled_back_to);
 	RUN(a_damaged_or_missing_pointer_is_mended);
 	RUN(a_fault_leaves_the_old_or_the_new_pointer);
+	RUN(a_swap_in_doubt_is_made_durable);
 	RUN(ids_run_ids_and_tags_name_snapshots);
 	return tap_done();
 }
