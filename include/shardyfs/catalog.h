@@ -125,10 +125,12 @@ struct sfs_catalog_ops {
 	/*
 	 * Adds one event to the log, "log/<ts>_<event>.json": a JSON object
 	 * with who, host, pid, when, event and the members of details_json (a
-	 * JSON object text).
+	 * JSON object text). at_ns: its time, in whole microseconds, and an
+	 * event with these details that the log has under it is not added
+	 * again; 0: now.
 	 */
 	enum sfs_rc (*log)(struct sfs_catalog *c, const char *event,
-	                   const char *details_json,
+	                   int64_t at_ns, const char *details_json,
 	                   const struct sfs_call *call, struct sfs_err *err);
 
 	/* Blocks until the pointer's tag differs; see sfs_store_ops.watch. */

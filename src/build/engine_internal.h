@@ -142,6 +142,7 @@ struct sfs_engine {
 	char record_key[SFS_STORE_KEY_MAX];
 	char old_prefix[SFS_BUILD_TEXT_BYTES]; /* shard_prefix of the intent */
 	struct sfs_snapshot_id swap_id;        /* that a publish wrote last */
+	char swap_from[SFS_SNAPSHOT_ID_BYTES]; /* current before; "": none */
 	char swap_tag[SFS_BUILD_TEXT_BYTES];   /* put for it; "": none */
 	bool has_swap_id;
 	bool in_doubt; /* what was put for swap_id lies in the store, or may */
@@ -239,15 +240,21 @@ enum sfs_rc sfs_engine_settle_owned(struct sfs_engine *e, bool is_final,
                                     struct sfs_err *err) SFS_NODISCARD;
 void sfs_engine_shards_free(struct sfs_engine *e);
 void sfs_engine_drop_base(struct sfs_engine *e);
-enum sfs_rc sfs_engine_begin_run(struct sfs_engine *e,
-                                 const struct sfs_call *call,
-                                 struct sfs_err *err) SFS_NODISCARD;
+/*
+ * The lease of the run as it is: its record is taken up, or written if there
+ * was none. CONFLICT: the run was claimed; EXISTS: it has succeeded. A record
+ * that cannot be written is no failure: then there is no lease.
+ */
+enum sfs_rc sfs_engine_take_up_lease(struct sfs_engine *e,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err) SFS_NODISCARD;
 
-/* publish.c: behind the swap; failures are only logged. */
-void sfs_engine_finish(struct sfs_engine *e, const struct sfs_snapshot_id *id);
-/* The name in the file "tag"; "" if there is none. */
-enum sfs_rc sfs_engine_read_tag(struct sfs_engine *e, char *out, size_t cap,
-                                struct sfs_err *err) SFS_NODISCARD;
+/*
+ * finish.c: behind the swap; failures are only logged. conclude: it happened,
+ * and nobody was told. call NULL: as long as the engine works.
+ */
+void sfs_engine_finish(struct sfs_engine *e, const struct sfs_call *call);
+void sfs_engine_conclude(struct sfs_engine *e, const struct sfs_call *call);
 
 /*
  * recover.c. Did the last swap happen, and durably? Only asked while it is in
@@ -263,8 +270,6 @@ enum sfs_rc sfs_engine_take_back(struct sfs_engine *e,
 enum sfs_rc sfs_engine_resolve(struct sfs_engine *e, bool *is_published,
                                const struct sfs_call *call,
                                struct sfs_err *err) SFS_NODISCARD;
-/* It happened, and nobody was told: ends the run. */
-void sfs_engine_conclude(struct sfs_engine *e, const struct sfs_call *call);
 
 /* intent.c: what must be known after a crash. */
 enum sfs_rc sfs_engine_save_intent(struct sfs_engine *e, const char *step,

@@ -83,7 +83,7 @@ static void journal(struct sfs_gc *gc, const struct sfs_gc_item *item)
 	sfs_json_object_end(&p);
 	rc = sfs_buf_finish(&text, "log entry", &err);
 	if (rc == SFS_OK)
-		rc = catalog->ops->log(catalog, "gc", text.data, gc->call,
+		rc = catalog->ops->log(catalog, "gc", 0, text.data, gc->call,
 		                       &err);
 	if (rc != SFS_OK)
 		sfs_log(SFS_LOG_WARN, SFS_LOG_CATALOG,

@@ -28,6 +28,8 @@ enum sfs_rc sfs_engine_save_intent(struct sfs_engine *e, const char *step,
 	if (e->has_swap_id) {
 		sfs_snapshot_id_text(&e->swap_id, id);
 		sfs_buf_printf(&text, "snapshot: \"%s\"\n", id);
+		sfs_buf_printf(&text, "from: \"%s\"\n", e->swap_from);
+		sfs_buf_printf(&text, "tag: \"%s\"\n", e->swap_tag);
 	}
 	sfs_buf_printf(&text, "step: \"%s\"\n", step);
 	rc = sfs_buf_finish(&text, "intent", err);
@@ -60,6 +62,10 @@ static enum sfs_rc read_pair(void *arg, const struct sfs_yaml_pair *pair,
 		               value);
 	else if (strcmp(pair->key, "snapshot") == 0)
 		e->has_swap_id = sfs_snapshot_id_from_text(value, &e->swap_id);
+	else if (strcmp(pair->key, "from") == 0)
+		(void)snprintf(e->swap_from, sizeof(e->swap_from), "%s", value);
+	else if (strcmp(pair->key, "tag") == 0)
+		(void)snprintf(e->swap_tag, sizeof(e->swap_tag), "%s", value);
 	else if (strcmp(pair->key, "step") == 0)
 		r->is_swapping = strcmp(value, STEP_SWAP) == 0;
 	return SFS_OK;

@@ -20,21 +20,19 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/debugstep.h"
-#include "base/json.h"
 #include "base/log.h"
-#include "build/gc.h"
 #include "catalog/tags.h"
 #include "format/current.h"
 
 #include <string.h>
 
-enum { SWAP_TRIES = 1000, TAG_MAX_BYTES = 256 };
+enum { SWAP_TRIES = 1000 };
 
 /* One publish under way. */
 struct publish {
 	struct sfs_engine *engine;
 	const struct sfs_call *call;
-	char tag[TAG_MAX_BYTES]; /* "": none */
+	char tag[SFS_BUILD_TEXT_BYTES]; /* "": none */
 	struct sfs_snapshot_id id;
 	struct sfs_pointer pointer; /* zero: nothing is published */
 	bool is_unknown;            /* whether the swap happened */
@@ -57,10 +55,10 @@ static bool current_id(const struct publish *p, struct sfs_snapshot_id *out)
 
 /* --- preparing ----------------------------------------------------------- */
 
-enum sfs_rc sfs_engine_read_tag(struct sfs_engine *e, char *out, size_t cap,
-                                struct sfs_err *err)
+static enum sfs_rc read_tag(struct sfs_engine *e, char *out, size_t cap,
+                            struct sfs_err *err)
 {
-	struct sfs_buf text = SFS_BUF_INIT(TAG_MAX_BYTES);
+	struct sfs_buf text = SFS_BUF_INIT(SFS_BUILD_TEXT_BYTES);
 	bool found = false;
 	enum sfs_rc rc;
 
@@ -83,7 +81,7 @@ static enum sfs_rc check_tag(struct publish *p, struct sfs_err *err)
 	struct sfs_snapshot_id taken;
 	enum sfs_rc rc;
 
-	rc = sfs_engine_read_tag(e, p->tag, sizeof(p->tag), err);
+	rc = read_tag(e, p->tag, sizeof(p->tag), err);
 	if (rc != SFS_OK || p->tag[0] == '\0')
 		return rc;
 	if (!sfs_tag_name_is_valid(p->tag)) {
@@ -247,8 +245,12 @@ static enum sfs_rc swap(struct publish *p, struct sfs_err *err)
 static enum sfs_rc note_intent(struct publish *p, struct sfs_err *err)
 {
 	struct sfs_engine *e = p->engine;
+	struct sfs_snapshot_id before;
 
 	e->swap_id = p->id;
+	e->swap_from[0] = '\0';
+	if (current_id(p, &before))
+		sfs_snapshot_id_text(&before, e->swap_from);
 	e->has_swap_id = true;
 	(void)snprintf(e->swap_tag, sizeof(e->swap_tag), "%s", p->tag);
 	return sfs_engine_save_intent(e, "swap", err);
@@ -299,86 +301,7 @@ static enum sfs_rc try_until_won(struct publish *p, struct sfs_err *err)
 	return rc;
 }
 
-/* --- afterwards ---------------------------------------------------------- */
-
-static void log_event(struct publish *p)
-{
-	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
-	struct sfs_catalog *c = catalog_of(p);
-	struct sfs_call call = sfs_engine_lock_call(p->engine, NULL);
-	char from[SFS_SNAPSHOT_ID_BYTES];
-	struct sfs_snapshot_id before;
-	bool has_before = current_id(p, &before);
-	char id[SFS_SNAPSHOT_ID_BYTES];
-	struct sfs_json_printer j;
-	struct sfs_err err;
-
-	sfs_snapshot_id_text(&p->id, id);
-	if (has_before)
-		sfs_snapshot_id_text(&before, from);
-	sfs_json_printer_init(&j, &text, true, true);
-	sfs_json_object_begin(&j);
-	sfs_json_key(&j, "build");
-	sfs_json_string(&j, p->engine->name, strlen(p->engine->name));
-	sfs_json_key(&j, "from");
-	sfs_json_cstring(&j, has_before ? from : NULL);
-	sfs_json_key(&j, "tag");
-	sfs_json_cstring(&j, p->tag[0] != '\0' ? p->tag : NULL);
-	sfs_json_key(&j, "to");
-	sfs_json_cstring(&j, id);
-	sfs_json_object_end(&j);
-	if (text.failed != SFS_OK ||
-	    c->ops->log(c, "publish", text.data, &call, &err) != SFS_OK)
-		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
-		        "published, but not logged in the store snapshot=%s",
-		        id);
-	sfs_buf_release(&text);
-}
-
-static void drop_losers(struct sfs_engine *e)
-{
-	const char **winners = sfs_calloc(e->num_dbs, sizeof(*winners));
-	char prefix[SFS_STORE_KEY_MAX];
-	struct sfs_err err;
-	bool has_losers = e->has_losers;
-	size_t count = 0;
-
-	if (winners == NULL)
-		return; /* gc will find them */
-	for (uint32_t i = 0; i < e->num_dbs; i++) {
-		has_losers = has_losers || e->shards[i].next_attempt > 0;
-		if (e->shards[i].result.key_prefix != NULL)
-			winners[count++] = e->shards[i].result.key_prefix;
-	}
-	sfs_run_key_prefix(e->config.shard_prefix, e->run_id, prefix,
-	                   sizeof(prefix));
-	if (has_losers && sfs_gc_losers(e->context.store, prefix, winners,
-	                                count, NULL, &err) != SFS_OK)
-		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
-		        "losing attempts stay for gc run_id=%s cause=\"%s\"",
-		        e->run_id, err.msg);
-	sfs_free(winners);
-}
-
-void sfs_engine_finish(struct sfs_engine *e, const struct sfs_snapshot_id *id)
-{
-	char key[SFS_MANIFEST_KEY_BYTES];
-	char ref[SFS_URL_BYTES];
-	struct sfs_call call;
-	struct sfs_err err;
-
-	if (sfs_debug_step("publish.swapped", &err) != SFS_OK)
-		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD, "%s", err.msg);
-	sfs_snapshot_id_manifest_key(id, key);
-	(void)snprintf(ref, sizeof(ref), "%s/%s", e->context.url, key);
-	call = sfs_engine_lock_call(e, NULL);
-	if (e->lease != NULL &&
-	    sfs_lease_succeed(e->lease, ref, &call, &err) != SFS_OK)
-		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
-		        "published, but the run record does not say so "
-		        "run_id=%s cause=\"%s\"",
-		        e->run_id, err.msg);
-}
+/* --- all of it ----------------------------------------------------------- */
 
 static enum sfs_rc confirm_lease(struct sfs_engine *e,
                                  const struct sfs_call *call,
@@ -387,10 +310,12 @@ static enum sfs_rc confirm_lease(struct sfs_engine *e,
 	struct sfs_call locked = sfs_engine_lock_call(e, call);
 	enum sfs_rc rc;
 
+	/* where the store failed before there may be none, or it was lost */
 	if (e->lease == NULL)
-		return SFS_OK;
-	rc = sfs_lease_confirm(e->lease, &locked, err);
-	if (rc != SFS_E_CONFLICT)
+		rc = sfs_engine_take_up_lease(e, call, err);
+	else
+		rc = sfs_lease_confirm(e->lease, &locked, err);
+	if (rc != SFS_E_CONFLICT && rc != SFS_E_EXISTS)
 		return rc;
 	/* gc took the run for dead: its shards may be gone */
 	sfs_lease_close(e->lease);
@@ -412,13 +337,11 @@ static enum sfs_rc publish_owned(struct publish *p, struct sfs_err *err)
 	rc = sfs_engine_resolve(e, &is_published, p->call, err);
 	if (rc == SFS_OK && is_published) {
 		p->id = e->swap_id;
-		sfs_engine_conclude(e, p->call);
+		sfs_engine_conclude(e, NULL);
 		return SFS_OK;
 	}
 	if (rc == SFS_OK)
 		rc = sfs_engine_settle_owned(e, true, p->call, err);
-	if (rc == SFS_OK && e->lease == NULL)
-		rc = sfs_engine_begin_run(e, p->call, err);
 	if (rc == SFS_OK)
 		rc = sfs_debug_step("publish.settled", err);
 	if (rc == SFS_OK)
@@ -427,12 +350,9 @@ static enum sfs_rc publish_owned(struct publish *p, struct sfs_err *err)
 		rc = confirm_lease(e, p->call, err);
 	if (rc == SFS_OK)
 		rc = try_until_won(p, err);
-	if (rc != SFS_OK)
-		return rc;
-	sfs_engine_finish(e, &p->id);
-	log_event(p);
-	drop_losers(e);
-	return SFS_OK;
+	if (rc == SFS_OK)
+		sfs_engine_finish(e, NULL);
+	return rc;
 }
 
 /* For errors; what bad records and shards did stands there anyway. */

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { TAG_BYTES = 256, LOCK_MS = 1000 };
+enum { LOCK_MS = 1000 };
 
 struct search {
 	const struct sfs_snapshot_id *id;
@@ -75,18 +75,13 @@ static enum sfs_rc take_back_tag(struct sfs_engine *e,
 {
 	struct sfs_catalog *c = e->context.catalog;
 	struct sfs_snapshot_id named;
-	char tag[TAG_BYTES];
 	enum sfs_rc rc;
 
-	(void)snprintf(tag, sizeof(tag), "%s", e->swap_tag);
-	if (tag[0] == '\0') { /* another process may have put it */
-		rc = sfs_engine_read_tag(e, tag, sizeof(tag), err);
-		if (rc != SFS_OK || tag[0] == '\0')
-			return rc == SFS_E_TOO_BIG ? SFS_OK : rc;
-	}
-	rc = c->ops->get_tag(c, tag, &named, call, err);
+	if (e->swap_tag[0] == '\0')
+		return SFS_OK;
+	rc = c->ops->get_tag(c, e->swap_tag, &named, call, err);
 	if (rc == SFS_OK && sfs_snapshot_id_compare(&named, &e->swap_id) == 0)
-		rc = c->ops->delete_tag(c, tag, call, err);
+		rc = c->ops->delete_tag(c, e->swap_tag, call, err);
 	if (rc == SFS_E_NOT_FOUND || rc == SFS_E_INVALID ||
 	    rc == SFS_E_CORRUPT) /* then it is not ours */
 		rc = SFS_OK;
@@ -123,19 +118,6 @@ enum sfs_rc sfs_engine_resolve(struct sfs_engine *e, bool *is_published,
 	return rc;
 }
 
-void sfs_engine_conclude(struct sfs_engine *e, const struct sfs_call *call)
-{
-	struct sfs_err err;
-
-	if (sfs_engine_begin_run(e, call, &err) == SFS_OK)
-		sfs_engine_finish(e, &e->swap_id);
-	else
-		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
-		        "published, but the run record does not say so "
-		        "build=%s cause=\"%s\"",
-		        e->name, err.msg);
-}
-
 enum sfs_rc sfs_engine_recover(struct sfs_engine *e, bool *is_published,
                                struct sfs_snapshot_id *id_out,
                                const struct sfs_call *call, struct sfs_err *err)
@@ -158,13 +140,40 @@ enum sfs_rc sfs_engine_recover(struct sfs_engine *e, bool *is_published,
 
 /* --- giving up ----------------------------------------------------------- */
 
-static enum sfs_rc delete_shards(struct sfs_engine *e, const char *shard_prefix,
-                                 struct sfs_err *err)
+static enum sfs_rc delete_shards(struct sfs_engine *e, struct sfs_err *err)
 {
+	const char *shards = e->config.shard_prefix;
 	char prefix[SFS_STORE_KEY_MAX];
 
-	sfs_run_key_prefix(shard_prefix, e->run_id, prefix, sizeof(prefix));
+	if (e->old_prefix[0] != '\0')
+		shards = e->old_prefix;
+	sfs_run_key_prefix(shards, e->run_id, prefix, sizeof(prefix));
 	return sfs_gc_losers(e->context.store, prefix, NULL, 0, NULL, err);
+}
+
+/* The run's objects go, and its record ends. */
+static enum sfs_rc end_run(struct sfs_engine *e, const struct sfs_call *call,
+                           struct sfs_err *err)
+{
+	enum sfs_rc taken = SFS_OK;
+	struct sfs_err why;
+	enum sfs_rc rc;
+
+	if (e->record_key[0] != '\0')
+		taken = sfs_engine_take_up_lease(e, call, &why);
+	if (taken == SFS_E_EXISTS)
+		return SFS_OK; /* it has succeeded: all of it is needed */
+	rc = delete_shards(e, err);
+	if (rc == SFS_OK && e->lease != NULL)
+		rc = sfs_lease_fail(e->lease, "BuildAborted",
+		                    "the build was ended by its user", call,
+		                    err);
+	if (rc == SFS_E_CONFLICT)
+		rc = SFS_OK; /* gc has ended it */
+	if (rc != SFS_OK || taken == SFS_OK || taken == SFS_E_CONFLICT)
+		return rc;
+	*err = why;
+	return taken;
 }
 
 /* Nothing of it is in the store afterwards but its record. */
@@ -172,25 +181,14 @@ static enum sfs_rc give_up(struct sfs_engine *e, struct sfs_err *err)
 {
 	/* its own: the engine's is raised by now */
 	const struct sfs_call call = { sfs_clock_ms() + LOCK_MS, NULL };
-	const char *shard_prefix = e->config.shard_prefix;
 	bool is_published = false;
 	enum sfs_rc rc;
 
-	if (e->old_prefix[0] != '\0')
-		shard_prefix = e->old_prefix;
 	rc = sfs_engine_resolve(e, &is_published, &call, err);
-	if (rc == SFS_OK && is_published) {
+	if (rc == SFS_OK && is_published)
 		sfs_engine_conclude(e, &call);
-		return SFS_OK;
-	}
-	if (rc == SFS_OK)
-		rc = delete_shards(e, shard_prefix, err);
-	if (rc == SFS_OK && e->lease == NULL && e->record_key[0] != '\0')
-		rc = sfs_engine_begin_run(e, &call, err);
-	if (rc == SFS_OK && e->lease != NULL)
-		rc = sfs_lease_fail(e->lease, "BuildAborted",
-		                    "the build was ended by its user", &call,
-		                    err);
+	else if (rc == SFS_OK)
+		rc = end_run(e, &call, err);
 	return rc;
 }
 

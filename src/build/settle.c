@@ -398,7 +398,8 @@ static enum sfs_rc begin_lease(struct sfs_engine *e,
 		               sfs_lease_record_key(e->lease));
 		return SFS_OK;
 	}
-	if (rc == SFS_E_CONFLICT || rc == SFS_E_CANCELED || rc == SFS_E_BUSY)
+	if (rc == SFS_E_CONFLICT || rc == SFS_E_EXISTS ||
+	    rc == SFS_E_CANCELED || rc == SFS_E_BUSY)
 		return rc;
 	/* shardyfusion's rule: a run record never fails a build */
 	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
@@ -420,21 +421,25 @@ static enum sfs_rc choose_run_id(struct sfs_engine *e, struct sfs_err *err)
 	return SFS_OK;
 }
 
+enum sfs_rc sfs_engine_take_up_lease(struct sfs_engine *e,
+                                     const struct sfs_call *call,
+                                     struct sfs_err *err)
+{
+	return e->lease != NULL ? SFS_OK : begin_lease(e, call, err);
+}
+
 /*
- * The run's id, and its record, before its first object. A run that was
- * claimed (its lease was long over) is given up for a new one.
+ * The run's id, and its record, before its first object. A run that has ended
+ * or was claimed (its lease was long over) is given up for a new one.
  */
-enum sfs_rc sfs_engine_begin_run(struct sfs_engine *e,
-                                 const struct sfs_call *call,
-                                 struct sfs_err *err)
+static enum sfs_rc begin_run(struct sfs_engine *e, const struct sfs_call *call,
+                             struct sfs_err *err)
 {
 	enum sfs_rc rc = SFS_OK;
 
-	if (e->lease != NULL)
-		return SFS_OK;
 	if (e->run_id[0] != '\0') {
-		rc = begin_lease(e, call, err);
-		if (rc != SFS_E_CONFLICT)
+		rc = sfs_engine_take_up_lease(e, call, err);
+		if (rc != SFS_E_CONFLICT && rc != SFS_E_EXISTS)
 			return rc;
 		for (uint32_t i = 0; i < e->num_dbs; i++)
 			sfs_shard_release(&e->shards[i]);
@@ -501,7 +506,7 @@ static enum sfs_rc build_stale(struct sfs_engine *e,
 	pthread_mutex_unlock(&e->lock);
 	/* what was built before may not be needed any more */
 	e->has_losers = e->has_losers || e->run_id[0] != '\0';
-	rc = sfs_engine_begin_run(e, call, err);
+	rc = begin_run(e, call, err);
 	if (rc == SFS_OK)
 		rc = sfs_engine_read_keys(e, call, err);
 	if (rc == SFS_OK)
@@ -516,10 +521,15 @@ static enum sfs_rc build_stale(struct sfs_engine *e,
 	return rc;
 }
 
+/*
+ * What was published is not written over: while a swap is in doubt nothing is
+ * built, and if it happened there is nothing to build.
+ */
 enum sfs_rc sfs_engine_settle_owned(struct sfs_engine *e, bool is_final,
                                     const struct sfs_call *call,
                                     struct sfs_err *err)
 {
+	bool is_published = false;
 	enum sfs_rc rc;
 
 	pthread_mutex_lock(&e->lock);
@@ -527,8 +537,10 @@ enum sfs_rc sfs_engine_settle_owned(struct sfs_engine *e, bool is_final,
 	e->sealed = 0;
 	e->needs_settle = false;
 	pthread_mutex_unlock(&e->lock);
-	rc = sfs_engine_prepare(e, is_final, call, err);
-	if (rc == SFS_OK && e->to_seal > 0)
+	rc = sfs_engine_resolve(e, &is_published, call, err);
+	if (rc == SFS_OK && !is_published)
+		rc = sfs_engine_prepare(e, is_final, call, err);
+	if (rc == SFS_OK && !is_published && e->to_seal > 0)
 		rc = build_stale(e, call, err);
 	pthread_mutex_lock(&e->lock);
 	e->is_settling = false;

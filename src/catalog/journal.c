@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The log of what was done to a store. An object is never changed, so an
- * event that finds its name taken moves on by a microsecond.
+ * event that finds its name taken by another one moves on by a microsecond.
  */
 #include "catalog/journal.h"
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -59,8 +60,10 @@ static enum sfs_rc add_details(struct sfs_json_printer *p, const char *json,
 	return rc;
 }
 
+/* *head_out is the length of what tells one event from another. */
 static enum sfs_rc print(const char *event, const char *details, int64_t now,
-                         struct sfs_buf *out, struct sfs_err *err)
+                         struct sfs_buf *out, size_t *head_out,
+                         struct sfs_err *err)
 {
 	struct sfs_json_printer p;
 	struct sfs_author author;
@@ -74,6 +77,7 @@ static enum sfs_rc print(const char *event, const char *details, int64_t now,
 	rc = add_details(&p, details, err);
 	sfs_json_key(&p, "event");
 	sfs_json_cstring(&p, event);
+	*head_out = out->len;
 	sfs_json_key(&p, "host");
 	sfs_json_cstring(&p, author.host);
 	sfs_json_key(&p, "pid");
@@ -88,12 +92,35 @@ static enum sfs_rc print(const char *event, const char *details, int64_t now,
 	return rc;
 }
 
+/* OK: what lies there is the same event, whoever logged it; else CONFLICT. */
+static enum sfs_rc find_same(struct sfs_store *store, const char *key,
+                             const struct sfs_buf *text, size_t head,
+                             const struct sfs_call *call, struct sfs_err *err)
+{
+	char *data = NULL;
+	size_t len = 0;
+	bool is_same;
+	enum sfs_rc rc;
+
+	rc = sfs_store_get(store, key, EVENT_MAX_BYTES, &data, &len, NULL, call,
+	                   err);
+	is_same = rc == SFS_OK && len >= head &&
+	          memcmp(data, text->data, head) == 0;
+	sfs_free(data);
+	if (rc != SFS_OK && rc != SFS_E_NOT_FOUND && rc != SFS_E_TOO_BIG)
+		return rc;
+	if (is_same)
+		return SFS_OK;
+	return sfs_err_set(err, SFS_E_CONFLICT, "%s is another event", key);
+}
+
 enum sfs_rc sfs_journal_add(struct sfs_store *store, const char *event,
-                            const char *details_json,
+                            int64_t at_ns, const char *details_json,
                             const struct sfs_call *call, struct sfs_err *err)
 {
 	struct sfs_buf text = SFS_BUF_INIT(EVENT_MAX_BYTES);
-	int64_t now = sfs_clock_wall_ns();
+	int64_t now = at_ns != 0 ? at_ns : sfs_clock_wall_ns();
+	size_t head = 0;
 	char key[SFS_STORE_KEY_MAX];
 	char when[SFS_TIME_BYTES];
 	enum sfs_rc rc;
@@ -101,7 +128,7 @@ enum sfs_rc sfs_journal_add(struct sfs_store *store, const char *event,
 	if (!sfs_run_id_is_valid(event, strlen(event)))
 		return sfs_err_set(err, SFS_E_INVALID,
 		                   "\"%.64s\" is no name for an event", event);
-	rc = print(event, details_json, now, &text, err);
+	rc = print(event, details_json, now, &text, &head, err);
 	if (rc != SFS_OK)
 		goto out;
 	for (int i = 0; i < NAME_TRIES; i++) {
@@ -110,6 +137,8 @@ enum sfs_rc sfs_journal_add(struct sfs_store *store, const char *event,
 		               SFS_JOURNAL_PREFIX "%s_%s.json", when, event);
 		rc = store->ops->put_if(store, key, text.data, text.len, NULL,
 		                        NULL, call, err);
+		if (rc == SFS_E_CONFLICT && at_ns != 0)
+			rc = find_same(store, key, &text, head, call, err);
 		if (rc != SFS_E_CONFLICT)
 			break;
 	}

@@ -12,7 +12,7 @@
 #define SFS_JOURNAL_PREFIX "log/"
 
 enum sfs_rc sfs_journal_add(struct sfs_store *store, const char *event,
-                            const char *details_json,
+                            int64_t at_ns, const char *details_json,
                             const struct sfs_call *call,
                             struct sfs_err *err) SFS_NODISCARD;
 

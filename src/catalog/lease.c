@@ -333,6 +333,12 @@ static enum sfs_rc take_up(struct sfs_lease *l, const struct sfs_call *call,
 	    strcmp(found.error_type, SFS_LEASE_CLAIMED) == 0)
 		return lost(l, err);
 	l->record.started_at_ns = found.started_at_ns;
+	if (l->record.shard_prefix[0] == '\0')
+		memcpy(l->record.shard_prefix, found.shard_prefix,
+		       sizeof(found.shard_prefix));
+	if (l->record.db_path_template[0] == '\0')
+		memcpy(l->record.db_path_template, found.db_path_template,
+		       sizeof(found.db_path_template));
 	l->tag = info.tag;
 	return SFS_OK;
 }

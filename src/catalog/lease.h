@@ -22,12 +22,12 @@ struct sfs_lease_config {
 	struct sfs_store *store; /* borrowed */
 	const char *run_prefix;  /* "runs" */
 	const char *run_id;
-	const char *s3_prefix; /* URL as the manifest will say */
-	const char *shard_prefix;
-	const char *db_path_template;
-	const char *writer_type; /* "shardyfs" */
-	const char *record_key;  /* NULL: a new record; else take this up */
-	int64_t renew_ms;        /* 0: SFS_LEASE_RENEW_MS; for tests */
+	const char *s3_prefix;    /* URL as the manifest will say */
+	const char *shard_prefix; /* "": as in the record that is taken up */
+	const char *db_path_template; /* the same */
+	const char *writer_type;      /* "shardyfs" */
+	const char *record_key; /* NULL: a new record; else take this up */
+	int64_t renew_ms;       /* 0: SFS_LEASE_RENEW_MS; for tests */
 };
 
 enum {

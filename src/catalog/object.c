@@ -196,11 +196,11 @@ static enum sfs_rc object_list_tags(struct sfs_catalog *c, sfs_tag_fn *fn,
 }
 
 static enum sfs_rc object_log(struct sfs_catalog *c, const char *event,
-                              const char *details_json,
+                              int64_t at_ns, const char *details_json,
                               const struct sfs_call *call, struct sfs_err *err)
 {
-	return sfs_journal_add(self_of(c)->store, event, details_json, call,
-	                       err);
+	return sfs_journal_add(self_of(c)->store, event, at_ns, details_json,
+	                       call, err);
 }
 
 static enum sfs_rc object_watch(struct sfs_catalog *c, struct sfs_tag *known,

@@ -220,7 +220,7 @@ static void journal(struct sfs_catalog *catalog, const struct before *before,
 	sfs_json_object_end(&p);
 	rc = sfs_buf_finish(&text, "log entry", &err);
 	if (rc == SFS_OK)
-		rc = catalog->ops->log(catalog, "rollback", text.data, call,
+		rc = catalog->ops->log(catalog, "rollback", 0, text.data, call,
 		                       &err);
 	if (rc != SFS_OK)
 		sfs_log(SFS_LOG_WARN, SFS_LOG_CATALOG,

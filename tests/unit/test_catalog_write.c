@@ -261,13 +261,13 @@ static void each_event_is_an_object_of_its_own(void)
 	const char *text;
 
 	open_store();
-	IS_INT(c->ops->log(c, "publish",
+	IS_INT(c->ops->log(c, "publish", 0,
 	                   "{\"a\": [1, {\"b\":2}], \"who\": \"me\", \"n\": "
 	                   "null}",
 	                   NULL, &err),
 	       SFS_OK);
-	IS_INT(c->ops->log(c, "publish", "{}", NULL, &err), SFS_OK);
-	IS_INT(c->ops->log(c, "publish", "{}", NULL, &err), SFS_OK);
+	IS_INT(c->ops->log(c, "publish", 0, "{}", NULL, &err), SFS_OK);
+	IS_INT(c->ops->log(c, "publish", 0, "{}", NULL, &err), SFS_OK);
 	IS_INT(w.store->ops->list(w.store, "log/", 0, NULL, note_log, &l, NULL,
 	                          &err),
 	       SFS_OK);
@@ -284,15 +284,42 @@ static void each_event_is_an_object_of_its_own(void)
 	end();
 }
 
+static void an_event_that_has_a_time_is_logged_once(void)
+{
+	const int64_t at_ns = INT64_C(1795240160021594000);
+	struct logged l = { .count = 0 };
+
+	open_store();
+	for (int i = 0; i < 2; i++) {
+		IS_INT(c->ops->log(c, "publish", at_ns, "{\"to\": 1}", NULL,
+		                   &err),
+		       SFS_OK);
+		IS_INT(c->ops->log(c, "publish", at_ns, "{\"to\": 12}", NULL,
+		                   &err),
+		       SFS_OK);
+		IS_INT(c->ops->log(c, "publish", at_ns, "{\"to\": 2}", NULL,
+		                   &err),
+		       SFS_OK);
+	}
+	IS_INT(w.store->ops->list(w.store, "log/", 0, NULL, note_log, &l, NULL,
+	                          &err),
+	       SFS_OK);
+	IS_INT(l.count, 3);
+	IS_STR(l.keys[0], "log/2026-11-21T05:49:20.021594Z_publish.json");
+	HAS_STR(text_of(l.keys[0]), "\"when\":\"2026-11-21T05:49:20.021594Z\"");
+	HAS_STR(text_of(l.keys[2]), "{\"to\":2,");
+	end();
+}
+
 static void what_cannot_be_logged_is_refused(void)
 {
 	static const char *const details[] = { "", "[]", "{", "{} x", "1" };
 
 	open_store();
 	for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++)
-		IS_INT(c->ops->log(c, "publish", details[i], NULL, &err),
+		IS_INT(c->ops->log(c, "publish", 0, details[i], NULL, &err),
 		       SFS_E_INVALID);
-	IS_INT(c->ops->log(c, "a/b", "{}", NULL, &err), SFS_E_INVALID);
+	IS_INT(c->ops->log(c, "a/b", 0, "{}", NULL, &err), SFS_E_INVALID);
 	end();
 }
 
@@ -308,6 +335,7 @@ int main(void)
 	RUN(tags_are_listed_in_byte_order);
 	RUN(damaged_tags_are_corrupt_and_can_be_deleted);
 	RUN(each_event_is_an_object_of_its_own);
+	RUN(an_event_that_has_a_time_is_logged_once);
 	RUN(what_cannot_be_logged_is_refused);
 	return tap_done();
 }
