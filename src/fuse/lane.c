@@ -18,8 +18,8 @@ struct worker {
 struct sfs_lane {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct sfs_job *first; /* protected by lock, as all below */
-	struct sfs_job *last;
+	struct sfs_lane_job *first; /* protected by lock, as all below */
+	struct sfs_lane_job *last;
 	unsigned idle;   /* threads that wait */
 	unsigned queued; /* jobs that wait */
 	bool is_ending;
@@ -44,14 +44,14 @@ static void on_interrupt(fuse_req_t req, void *arg)
 	sfs_cancel_raise(arg);
 }
 
-static void job_free(struct sfs_job *job)
+static void job_free(struct sfs_lane_job *job)
 {
 	sfs_free(job->name);
 	sfs_free(job->new_name);
 	sfs_free(job);
 }
 
-static void run(struct worker *w, struct sfs_job *job)
+static void run(struct worker *w, struct sfs_lane_job *job)
 {
 	struct sfs_call call = { job->deadline_ms, &w->cancel };
 	struct sfs_err err;
@@ -64,9 +64,9 @@ static void run(struct worker *w, struct sfs_job *job)
 	job_free(job);
 }
 
-static struct sfs_job *take_locked(struct sfs_lane *lane)
+static struct sfs_lane_job *take_locked(struct sfs_lane *lane)
 {
-	struct sfs_job *job = lane->first;
+	struct sfs_lane_job *job = lane->first;
 
 	if (job == NULL)
 		return NULL;
@@ -78,10 +78,10 @@ static struct sfs_job *take_locked(struct sfs_lane *lane)
 }
 
 /* What was raised at the end of the lane stays raised. */
-static struct sfs_job *next_job(struct worker *w)
+static struct sfs_lane_job *next_job(struct worker *w)
 {
 	struct sfs_lane *lane = w->lane;
-	struct sfs_job *job;
+	struct sfs_lane_job *job;
 
 	pthread_mutex_lock(&lane->lock);
 	lane->idle++;
@@ -97,7 +97,7 @@ static struct sfs_job *next_job(struct worker *w)
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	struct sfs_job *job;
+	struct sfs_lane_job *job;
 
 	while ((job = next_job(w)) != NULL)
 		run(w, job);
@@ -122,10 +122,10 @@ static bool add_worker_locked(struct sfs_lane *lane)
 	return true;
 }
 
-static struct sfs_job *job_copy(const struct sfs_job *job, const char *name,
-                                const char *new_name)
+static struct sfs_lane_job *job_copy(const struct sfs_lane_job *job,
+                                     const char *name, const char *new_name)
 {
-	struct sfs_job *copy = sfs_malloc(sizeof(*copy));
+	struct sfs_lane_job *copy = sfs_malloc(sizeof(*copy));
 
 	if (copy == NULL)
 		return NULL;
@@ -141,10 +141,10 @@ static struct sfs_job *job_copy(const struct sfs_job *job, const char *name,
 	return copy;
 }
 
-bool sfs_lane_submit(struct sfs_lane *lane, const struct sfs_job *job,
+bool sfs_lane_submit(struct sfs_lane *lane, const struct sfs_lane_job *job,
                      const char *name, const char *new_name)
 {
-	struct sfs_job *copy = job_copy(job, name, new_name);
+	struct sfs_lane_job *copy = job_copy(job, name, new_name);
 	bool is_served;
 
 	if (copy == NULL)

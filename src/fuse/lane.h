@@ -12,15 +12,14 @@
  * A job heeds INTERRUPT through the cancel of its call.
  */
 struct sfs_lane;
-struct sfs_job;
 
 /* One request. Strings are owned by the lane once it is submitted. */
-struct sfs_job {
-	struct sfs_job *next;
-	enum sfs_rc (*work)(struct sfs_job *job, const struct sfs_call *call,
-	                    struct sfs_err *err);
+struct sfs_lane_job {
+	struct sfs_lane_job *next;
+	enum sfs_rc (*work)(struct sfs_lane_job *job,
+	                    const struct sfs_call *call, struct sfs_err *err);
 	/* Replies, exactly once, whatever work returned. */
-	void (*reply)(struct sfs_job *job, enum sfs_rc rc,
+	void (*reply)(struct sfs_lane_job *job, enum sfs_rc rc,
 	              const struct sfs_err *err);
 	struct sfs_session *s;
 	fuse_req_t req;
@@ -48,7 +47,7 @@ void sfs_lane_free(struct sfs_lane *lane);
  * Copies job and both names, which may be NULL. False: no memory, or no
  * thread; then nothing was replied.
  */
-bool sfs_lane_submit(struct sfs_lane *lane, const struct sfs_job *job,
+bool sfs_lane_submit(struct sfs_lane *lane, const struct sfs_lane_job *job,
                      const char *name, const char *new_name) SFS_NODISCARD;
 
 #endif

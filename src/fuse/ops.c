@@ -151,7 +151,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 		s->config.ready(s->config.arg);
 }
 
-static void reply_lookup(struct sfs_job *job, enum sfs_rc rc,
+static void reply_lookup(struct sfs_lane_job *job, enum sfs_rc rc,
                          const struct sfs_err *err)
 {
 	sfs_ops_note_at(job->s, SFS_OP_LOOKUP, "lookup", job->node, rc, err);
@@ -161,7 +161,7 @@ static void reply_lookup(struct sfs_job *job, enum sfs_rc rc,
 		sfs_ops_reply_entry(job->s, job->req, &job->entry);
 }
 
-static enum sfs_rc lookup(struct sfs_job *job, const struct sfs_call *call,
+static enum sfs_rc lookup(struct sfs_lane_job *job, const struct sfs_call *call,
                           struct sfs_err *err)
 {
 	return sfs_fs_lookup(job->s->config.fs, job->node, job->name,
@@ -182,7 +182,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct sfs_session *s = sfs_ops_session(req);
 	struct sfs_call call = sfs_ops_call(s);
-	struct sfs_job job = { .s = s, .req = req, .node = parent };
+	struct sfs_lane_job job = { .s = s, .req = req, .node = parent };
 	struct sfs_err err;
 	enum sfs_rc rc;
 

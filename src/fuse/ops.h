@@ -34,7 +34,7 @@ void sfs_ops_reply_entry(struct sfs_session *s, fuse_req_t req,
                          const struct sfs_entry *entry);
 
 /* Into the lane; replies if that fails. */
-void sfs_ops_submit(const struct sfs_job *job, const char *name,
+void sfs_ops_submit(const struct sfs_lane_job *job, const char *name,
                     const char *new_name);
 
 /* ops_files.c */

@@ -234,13 +234,13 @@ void sfs_op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 
 /* --- what may take long ---------------------------------------------------- */
 
-static enum sfs_rc flush(struct sfs_job *job, const struct sfs_call *call,
+static enum sfs_rc flush(struct sfs_lane_job *job, const struct sfs_call *call,
                          struct sfs_err *err)
 {
 	return sfs_fs_file_flush(job->s->config.fs, job->file, call, err);
 }
 
-static void reply_flush(struct sfs_job *job, enum sfs_rc rc,
+static void reply_flush(struct sfs_lane_job *job, enum sfs_rc rc,
                         const struct sfs_err *err)
 {
 	sfs_ops_note(job->s, SFS_OP_FLUSH, "close", rc, err);
@@ -251,12 +251,12 @@ void sfs_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct sfs_session *s = sfs_ops_session(req);
 	struct sfs_call call = sfs_ops_call(s);
-	struct sfs_job job = { .work = flush,
-		               .reply = reply_flush,
-		               .s = s,
-		               .req = req,
-		               .deadline_ms = call.deadline_ms,
-		               .file = handle_of(fi) };
+	struct sfs_lane_job job = { .work = flush,
+		                    .reply = reply_flush,
+		                    .s = s,
+		                    .req = req,
+		                    .deadline_ms = call.deadline_ms,
+		                    .file = handle_of(fi) };
 	struct sfs_err err;
 	enum sfs_rc rc;
 
@@ -273,21 +273,21 @@ void sfs_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_flush(&job, rc, &err);
 }
 
-static enum sfs_rc sync_file(struct sfs_job *job, const struct sfs_call *call,
-                             struct sfs_err *err)
+static enum sfs_rc sync_file(struct sfs_lane_job *job,
+                             const struct sfs_call *call, struct sfs_err *err)
 {
 	(void)call;
 	return sfs_fs_file_sync(job->s->config.fs, job->file, job->flags != 0,
 	                        err);
 }
 
-static enum sfs_rc sync_dir(struct sfs_job *job, const struct sfs_call *call,
-                            struct sfs_err *err)
+static enum sfs_rc sync_dir(struct sfs_lane_job *job,
+                            const struct sfs_call *call, struct sfs_err *err)
 {
 	return sfs_fs_syncdir(job->s->config.fs, job->node, call, err);
 }
 
-static void reply_sync(struct sfs_job *job, enum sfs_rc rc,
+static void reply_sync(struct sfs_lane_job *job, enum sfs_rc rc,
                        const struct sfs_err *err)
 {
 	sfs_ops_note(job->s, SFS_OP_FSYNC, "fsync", rc, err);
@@ -297,12 +297,12 @@ static void reply_sync(struct sfs_job *job, enum sfs_rc rc,
 void sfs_op_fsync(fuse_req_t req, fuse_ino_t ino, int is_data_only,
                   struct fuse_file_info *fi)
 {
-	struct sfs_job job = { .work = sync_file,
-		               .reply = reply_sync,
-		               .s = sfs_ops_session(req),
-		               .req = req,
-		               .flags = is_data_only != 0,
-		               .file = handle_of(fi) };
+	struct sfs_lane_job job = { .work = sync_file,
+		                    .reply = reply_sync,
+		                    .s = sfs_ops_session(req),
+		                    .req = req,
+		                    .flags = is_data_only != 0,
+		                    .file = handle_of(fi) };
 
 	(void)ino;
 	if (job.file == NULL)
@@ -315,11 +315,11 @@ void sfs_op_fsync(fuse_req_t req, fuse_ino_t ino, int is_data_only,
 void sfs_op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int is_data_only,
                      struct fuse_file_info *fi)
 {
-	struct sfs_job job = { .work = sync_dir,
-		               .reply = reply_sync,
-		               .s = sfs_ops_session(req),
-		               .req = req,
-		               .node = ino };
+	struct sfs_lane_job job = { .work = sync_dir,
+		                    .reply = reply_sync,
+		                    .s = sfs_ops_session(req),
+		                    .req = req,
+		                    .node = ino };
 
 	(void)is_data_only;
 	(void)fi;

@@ -11,7 +11,7 @@
 /* The kernel sends a RENAME that was answered ESTALE again, at once. */
 enum { STALE_MS = 500 };
 
-void sfs_ops_submit(const struct sfs_job *job, const char *name,
+void sfs_ops_submit(const struct sfs_lane_job *job, const char *name,
                     const char *new_name)
 {
 	struct sfs_err err;
@@ -85,14 +85,14 @@ void sfs_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	fuse_reply_err(req, sfs_rc_errno(rc));
 }
 
-static enum sfs_rc remove_dir(struct sfs_job *job, const struct sfs_call *call,
-                              struct sfs_err *err)
+static enum sfs_rc remove_dir(struct sfs_lane_job *job,
+                              const struct sfs_call *call, struct sfs_err *err)
 {
 	(void)call;
 	return sfs_fs_rmdir(job->s->config.fs, job->node, job->name, err);
 }
 
-static void reply_rmdir(struct sfs_job *job, enum sfs_rc rc,
+static void reply_rmdir(struct sfs_lane_job *job, enum sfs_rc rc,
                         const struct sfs_err *err)
 {
 	sfs_ops_note(job->s, SFS_OP_UNLINK, "rmdir", rc, err);
@@ -102,11 +102,11 @@ static void reply_rmdir(struct sfs_job *job, enum sfs_rc rc,
 
 void sfs_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct sfs_job job = { .work = remove_dir,
-		               .reply = reply_rmdir,
-		               .s = sfs_ops_session(req),
-		               .req = req,
-		               .node = parent };
+	struct sfs_lane_job job = { .work = remove_dir,
+		                    .reply = reply_rmdir,
+		                    .s = sfs_ops_session(req),
+		                    .req = req,
+		                    .node = parent };
 	struct sfs_err err;
 	enum sfs_rc rc;
 
@@ -153,21 +153,21 @@ static bool is_repetition(struct sfs_session *s,
 	return is_same;
 }
 
-static struct sfs_renaming wish_of(const struct sfs_job *job)
+static struct sfs_renaming wish_of(const struct sfs_lane_job *job)
 {
 	return (struct sfs_renaming){ job->node, job->name, job->new_node,
 		                      job->new_name, job->flags };
 }
 
-static enum sfs_rc rename_it(struct sfs_job *job, const struct sfs_call *call,
-                             struct sfs_err *err)
+static enum sfs_rc rename_it(struct sfs_lane_job *job,
+                             const struct sfs_call *call, struct sfs_err *err)
 {
 	struct sfs_renaming wish = wish_of(job);
 
 	return sfs_fs_rename(job->s->config.fs, &wish, call, err);
 }
 
-static void reply_rename(struct sfs_job *job, enum sfs_rc rc,
+static void reply_rename(struct sfs_lane_job *job, enum sfs_rc rc,
                          const struct sfs_err *err)
 {
 	struct sfs_renaming wish = wish_of(job);
@@ -188,14 +188,14 @@ void sfs_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		                     flags };
 	struct sfs_session *s = sfs_ops_session(req);
 	struct sfs_call call = sfs_ops_call(s);
-	struct sfs_job job = { .work = rename_it,
-		               .reply = reply_rename,
-		               .s = s,
-		               .req = req,
-		               .node = parent,
-		               .new_node = new_parent,
-		               .flags = flags,
-		               .pid = fuse_req_ctx(req)->pid };
+	struct sfs_lane_job job = { .work = rename_it,
+		                    .reply = reply_rename,
+		                    .s = s,
+		                    .req = req,
+		                    .node = parent,
+		                    .new_node = new_parent,
+		                    .flags = flags,
+		                    .pid = fuse_req_ctx(req)->pid };
 	struct sfs_err err;
 	enum sfs_rc rc;
 
