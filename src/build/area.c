@@ -69,7 +69,7 @@ static enum sfs_rc copy_config(struct sfs_area *a,
 static enum sfs_rc check_writable(struct sfs_area *a, struct sfs_err *err)
 {
 	int guard = -1;
-	enum sfs_rc rc = sfs_area_guard(a->dir_fd, true, &guard, err);
+	enum sfs_rc rc = sfs_area_guard(a->dir_fd, true, &guard, NULL, err);
 
 	if (rc != SFS_OK)
 		return sfs_err_wrap(err, "%s", a->dir);

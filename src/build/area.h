@@ -46,10 +46,10 @@ void sfs_area_close(struct sfs_area *a); /* NULL is fine */
 
 /*
  * Begins a build. EXISTS; BUSY: another process builds under that name;
- * INVALID: no name for a build; NO_SPACE.
+ * INVALID: no name for a build; NO_SPACE; CANCELED, TIMEOUT.
  */
 enum sfs_rc sfs_area_begin(struct sfs_area *a, const char *name,
-                           struct sfs_build **out,
+                           struct sfs_build **out, const struct sfs_call *call,
                            struct sfs_err *err) SFS_NODISCARD;
 
 /* A reference; NULL: this process has no build of that name. */

@@ -26,53 +26,67 @@ enum { RECOVER_MS = 30000 };
 /* --- defaults --------------------------------------------------------------- */
 
 static enum sfs_rc load_current(struct sfs_area *a, struct sfs_manifest **out,
+                                const struct sfs_call *call,
                                 struct sfs_err *err)
 {
-	struct sfs_call call = { .deadline_ms = sfs_clock_ms() + RECOVER_MS };
 	struct sfs_catalog *catalog = a->config.catalog;
 	struct sfs_pointer pointer = { 0 };
 	struct sfs_snapshot_id id;
 	enum sfs_rc rc;
 
-	rc = catalog->ops->current(catalog, &pointer, &call, err);
+	rc = catalog->ops->current(catalog, &pointer, call, err);
 	if (rc != SFS_OK)
 		return rc;
 	rc = sfs_snapshot_id_from_ref(pointer.current->manifest_ref, &id, err);
 	sfs_pointer_release(&pointer);
 	if (rc == SFS_OK)
-		rc = catalog->ops->load(catalog, &id, out, &call, err);
+		rc = catalog->ops->load(catalog, &id, out, call, err);
 	return rc;
 }
 
 /* As the current snapshot, as far as there is one that can be read. */
-static void take_current(struct sfs_area *a, struct sfs_build_config *c)
+static enum sfs_rc take_current(struct sfs_area *a, struct sfs_build_config *c,
+                                const struct sfs_call *call,
+                                struct sfs_err *err)
 {
+	struct sfs_call bounded = { sfs_clock_ms() + RECOVER_MS, NULL };
 	struct sfs_manifest *manifest = NULL;
-	struct sfs_err err;
-	enum sfs_rc rc = load_current(a, &manifest, &err);
+	struct sfs_err local;
+	enum sfs_rc rc;
 
+	if (call != NULL)
+		bounded.cancel = call->cancel;
+	if (call != NULL && call->deadline_ms != 0 &&
+	    call->deadline_ms < bounded.deadline_ms)
+		bounded.deadline_ms = call->deadline_ms;
+	rc = load_current(a, &manifest, &bounded, &local);
 	if (rc == SFS_OK)
-		rc = sfs_build_config_from_base(c, manifest, &err);
+		rc = sfs_build_config_from_base(c, manifest, &local);
 	sfs_manifest_free(manifest);
 	if (rc == SFS_OK || rc == SFS_E_NOT_FOUND)
-		return;
+		return SFS_OK;
+	if (sfs_call_check(call, "mkdir", err) != SFS_OK)
+		return err->rc; /* that is no reason to begin with others */
 	sfs_build_config_init(c);
 	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
 	        "config.yaml has the format's defaults, since the current "
 	        "snapshot cannot be read rc=%s cause=\"%s\"",
-	        sfs_rc_name(rc), err.msg);
+	        sfs_rc_name(rc), local.msg);
+	return SFS_OK;
 }
 
 static enum sfs_rc print_defaults(struct sfs_area *a, struct sfs_buf *out,
+                                  const struct sfs_call *call,
                                   struct sfs_err *err)
 {
 	struct sfs_build_config *c = sfs_malloc(sizeof(*c));
+	enum sfs_rc rc = SFS_OK;
 
 	if (c == NULL)
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	sfs_build_config_init(c);
 	if (a->config.key_encoding == SFS_KEY_INVALID || a->config.num_dbs == 0)
-		take_current(a, c);
+		rc = take_current(a, c, call, err);
 	if (a->config.key_encoding != SFS_KEY_INVALID)
 		c->key_encoding = a->config.key_encoding;
 	if (a->config.num_dbs > 0) {
@@ -81,7 +95,7 @@ static enum sfs_rc print_defaults(struct sfs_area *a, struct sfs_buf *out,
 	}
 	sfs_build_config_print(c, out);
 	sfs_free(c);
-	return sfs_buf_finish(out, SFS_FILES_CONFIG, err);
+	return rc == SFS_OK ? sfs_buf_finish(out, SFS_FILES_CONFIG, err) : rc;
 }
 
 /* --- making ------------------------------------------------------------------ */
@@ -94,12 +108,13 @@ struct making {
 };
 
 static enum sfs_rc make_locked_dir(struct sfs_area *a, struct making *m,
+                                   const struct sfs_call *call,
                                    struct sfs_err *err)
 {
 	int guard = -1;
 	enum sfs_rc rc;
 
-	rc = sfs_area_guard(a->dir_fd, true, &guard, err);
+	rc = sfs_area_guard(a->dir_fd, true, &guard, call, err);
 	if (rc != SFS_OK)
 		return rc;
 	rc = sfs_area_unique_name(SFS_AREA_NEW, m->tmp, err);
@@ -135,6 +150,7 @@ static void undo_making(struct sfs_area *a, struct making *m)
 
 /* Why the name is taken. */
 static enum sfs_rc explain_exists(struct sfs_area *a, const char *name,
+                                  const struct sfs_call *call,
                                   struct sfs_err *err)
 {
 	struct sfs_build *mine = sfs_area_find(a, name);
@@ -146,7 +162,7 @@ static enum sfs_rc explain_exists(struct sfs_area *a, const char *name,
 	sfs_build_unref(mine);
 	if (is_mine)
 		return sfs_err_set(err, SFS_E_EXISTS, "build %s exists", name);
-	if (sfs_area_guard(a->dir_fd, true, &guard, err) != SFS_OK)
+	if (sfs_area_guard(a->dir_fd, true, &guard, call, err) != SFS_OK)
 		return err->rc;
 	fd = openat(a->dir_fd, name,
 	            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -189,7 +205,9 @@ static int rename_in_place(struct sfs_area *a, const struct making *m,
 }
 
 static enum sfs_rc put_in_place(struct sfs_area *a, struct making *m,
-                                struct sfs_build *b, struct sfs_err *err)
+                                struct sfs_build *b,
+                                const struct sfs_call *call,
+                                struct sfs_err *err)
 {
 	int error = rename_in_place(a, m, b->name);
 
@@ -200,7 +218,7 @@ static enum sfs_rc put_in_place(struct sfs_area *a, struct making *m,
 	if (sfs_area_take(a, b))
 		sfs_build_unref(b);
 	if (error == EEXIST || error == ENOTEMPTY || error == ENOTDIR)
-		return explain_exists(a, b->name, err);
+		return explain_exists(a, b->name, call, err);
 	return sfs_err_sys(err, error, "cannot make build %s", b->name);
 }
 
@@ -219,15 +237,15 @@ static struct sfs_build_options options_of(struct sfs_area *a, const char *name)
 
 static enum sfs_rc make_build(struct sfs_area *a, const char *name,
                               struct making *m, struct sfs_build **out,
-                              struct sfs_err *err)
+                              const struct sfs_call *call, struct sfs_err *err)
 {
 	struct sfs_buf text = SFS_BUF_INIT(SFS_BUILD_CONFIG_MAX_BYTES);
 	struct sfs_build_options options = options_of(a, name);
 	enum sfs_rc rc;
 
-	rc = print_defaults(a, &text, err);
+	rc = print_defaults(a, &text, call, err);
 	if (rc == SFS_OK)
-		rc = make_locked_dir(a, m, err);
+		rc = make_locked_dir(a, m, call, err);
 	if (rc == SFS_OK)
 		rc = sfs_files_create(m->dir_fd, text.data, text.len, err);
 	sfs_buf_release(&text);
@@ -241,11 +259,12 @@ static enum sfs_rc make_build(struct sfs_area *a, const char *name,
 	rc = sfs_area_add(a, *out, err);
 	if (rc != SFS_OK)
 		return rc;
-	return put_in_place(a, m, *out, err);
+	return put_in_place(a, m, *out, call, err);
 }
 
 enum sfs_rc sfs_area_begin(struct sfs_area *a, const char *name,
-                           struct sfs_build **out, struct sfs_err *err)
+                           struct sfs_build **out, const struct sfs_call *call,
+                           struct sfs_err *err)
 {
 	struct making m = { "", -1, -1 };
 	struct sfs_build *b = NULL;
@@ -254,9 +273,9 @@ enum sfs_rc sfs_area_begin(struct sfs_area *a, const char *name,
 	*out = NULL;
 	if (rc == SFS_OK &&
 	    faccessat(a->dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		rc = explain_exists(a, name, err);
+		rc = explain_exists(a, name, call, err);
 	if (rc == SFS_OK)
-		rc = make_build(a, name, &m, &b, err);
+		rc = make_build(a, name, &m, &b, call, err);
 	if (rc != SFS_OK) {
 		if (b != NULL)
 			sfs_build_stop(b);
@@ -327,7 +346,7 @@ static enum sfs_rc adopt(struct sfs_area *a, const char *name,
 	int guard = -1;
 	int fd;
 
-	rc = sfs_area_guard(a->dir_fd, true, &guard, err);
+	rc = sfs_area_guard(a->dir_fd, true, &guard, NULL, err);
 	if (rc != SFS_OK)
 		return rc;
 	fd = openat(a->dir_fd, name,

@@ -86,26 +86,46 @@ static int lock_file(int fd, int operation)
 	return result;
 }
 
+/* A lock on a file cannot be waited for until somebody changes his mind. */
+static enum sfs_rc take_guard(int fd, const struct sfs_call *call,
+                              struct sfs_err *err)
+{
+	const struct timespec pause = { 0, 5000000 };
+	enum sfs_rc rc = SFS_OK;
+
+	while (rc == SFS_OK && fd >= 0) {
+		if (lock_file(fd, call != NULL ? LOCK_EX | LOCK_NB : LOCK_EX) ==
+		    0)
+			return SFS_OK;
+		if (errno != EWOULDBLOCK)
+			break;
+		rc = sfs_call_check(call, "staging_dir: " SFS_AREA_LOCK, err);
+		(void)nanosleep(&pause, NULL);
+	}
+	if (rc != SFS_OK)
+		return rc;
+	return sfs_err_sys(err, errno, "staging_dir: cannot lock %s",
+	                   SFS_AREA_LOCK);
+}
+
 enum sfs_rc sfs_area_guard(int area_fd, bool creates, int *guard_out,
-                           struct sfs_err *err)
+                           const struct sfs_call *call, struct sfs_err *err)
 {
 	int fd = openat(area_fd, SFS_AREA_LOCK,
 	                creates ? O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC
 	                        : O_RDONLY | O_NOFOLLOW | O_CLOEXEC,
 	                0600);
+	enum sfs_rc rc;
 
 	*guard_out = fd;
 	if (fd < 0 && errno == ENOENT && !creates)
 		return SFS_OK; /* nobody ever made a build here */
-	if (fd < 0 || lock_file(fd, LOCK_EX) != 0) {
-		(void)sfs_err_sys(err, errno, "staging_dir: cannot lock %s",
-		                  SFS_AREA_LOCK);
-		if (fd >= 0)
-			(void)close(fd);
+	rc = take_guard(fd, call, err);
+	if (rc != SFS_OK && fd >= 0)
+		(void)close(fd);
+	if (rc != SFS_OK)
 		*guard_out = -1;
-		return err != NULL ? err->rc : SFS_E_IO;
-	}
-	return SFS_OK;
+	return rc;
 }
 
 static int64_t read_pid(int fd)

@@ -49,9 +49,11 @@ enum sfs_rc sfs_area_check_name(const char *name,
 
 /*
  * Held for a moment while a build is made, adopted or looked at, so that
- * nobody takes one for dead whose owner has not locked it yet.
+ * nobody takes one for dead whose owner has not locked it yet. Without a call
+ * it waits for as long as it takes.
  */
 enum sfs_rc sfs_area_guard(int area_fd, bool creates, int *guard_out,
+                           const struct sfs_call *call,
                            struct sfs_err *err) SFS_NODISCARD;
 
 /*

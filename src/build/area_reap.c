@@ -35,7 +35,7 @@ static int claim(struct sfs_area *a, const char *entry)
 	int guard = -1;
 	int fd;
 
-	if (sfs_area_guard(a->dir_fd, true, &guard, NULL) != SFS_OK)
+	if (sfs_area_guard(a->dir_fd, true, &guard, NULL, NULL) != SFS_OK)
 		return -1;
 	fd = openat(a->dir_fd, entry,
 	            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -107,7 +107,7 @@ static enum sfs_rc scan_entry(void *arg, int dir_fd, const char *entry,
 	            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return SFS_OK; /* no build, or gone, or not ours to read */
-	rc = sfs_area_guard(dir_fd, false, &guard, err);
+	rc = sfs_area_guard(dir_fd, false, &guard, NULL, err);
 	if (rc == SFS_OK)
 		e.pid = sfs_area_owner(fd);
 	if (guard >= 0)

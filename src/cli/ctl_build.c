@@ -217,7 +217,7 @@ static int build_in(const struct sfs_ctl_args *args,
 
 	(void)snprintf(name, sizeof(name), "build-%ld-%" PRId64, (long)getpid(),
 	               sfs_clock_wall_ns());
-	rc = sfs_area_begin(area, name, &b, &err);
+	rc = sfs_area_begin(area, name, &b, NULL, &err);
 	if (rc != SFS_OK)
 		return sfs_ctl_fail(&err);
 	sfs_ctl_work_show(w, b);

@@ -43,13 +43,14 @@ enum sfs_rc sfs_fs_refuse(struct sfs_fs *fs, uint64_t parent, const char *name,
 /* --- directories ---------------------------------------------------------- */
 
 static enum sfs_rc begin_build(struct sfs_fs *fs, const char *name,
-                               struct sfs_entry *out, struct sfs_err *err)
+                               struct sfs_entry *out,
+                               const struct sfs_call *call, struct sfs_err *err)
 {
 	struct sfs_build *build = NULL;
 	enum sfs_rc rc = sfs_fs_require_area(fs, err);
 
 	if (rc == SFS_OK)
-		rc = sfs_area_begin(fs->config.area, name, &build, err);
+		rc = sfs_area_begin(fs->config.area, name, &build, call, err);
 	if (rc != SFS_OK)
 		return rc;
 	(void)sfs_links_remove(fs->links, SFS_LINKS_RECEIPTS, name);
@@ -75,6 +76,11 @@ static enum sfs_rc mkdir_in_build(struct sfs_fs *fs, struct sfs_staged *dir,
 	                   "a build has no directories but keys/ and ingest/");
 }
 
+bool sfs_fs_is_long_mkdir(uint64_t parent)
+{
+	return parent == SFS_STATIC_STAGING;
+}
+
 enum sfs_rc sfs_fs_mkdir(struct sfs_fs *fs, uint64_t parent, const char *name,
                          struct sfs_entry *out, const struct sfs_call *call,
                          struct sfs_err *err)
@@ -84,7 +90,7 @@ enum sfs_rc sfs_fs_mkdir(struct sfs_fs *fs, uint64_t parent, const char *name,
 
 	*out = (struct sfs_entry){ 0 };
 	if (parent == SFS_STATIC_STAGING)
-		return begin_build(fs, name, out, err);
+		return begin_build(fs, name, out, call, err);
 	if (!sfs_fs_is_staged(parent))
 		return sfs_fs_refuse(fs, parent, name, err);
 	rc = sfs_staged_enter_dir(fs, parent, &dir, err);
@@ -211,6 +217,13 @@ static enum sfs_rc unlink_staged(struct sfs_fs *fs, uint64_t parent,
 		rc = unlink_file(fs, dir->site, &at, call, err);
 	sfs_staged_leave(fs->staged, dir);
 	return rc;
+}
+
+/* A tag is the store's; without its base a build is judged anew. */
+bool sfs_fs_is_long_unlink(uint64_t parent, const char *name)
+{
+	return parent == SFS_STATIC_TAGS ||
+	       (sfs_fs_is_staged(parent) && strcmp(name, "base") == 0);
 }
 
 enum sfs_rc sfs_fs_unlink(struct sfs_fs *fs, uint64_t parent, const char *name,

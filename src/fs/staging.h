@@ -120,7 +120,9 @@ enum sfs_rc sfs_fs_rename(struct sfs_fs *fs, const struct sfs_renaming *wish,
 bool sfs_fs_is_publishing(const struct sfs_renaming *wish);
 bool sfs_fs_is_long_rename(const struct sfs_renaming *wish);
 bool sfs_fs_is_long_lookup(uint64_t parent, const char *name);
+bool sfs_fs_is_long_mkdir(uint64_t parent);
 bool sfs_fs_is_long_rmdir(uint64_t parent);
+bool sfs_fs_is_long_unlink(uint64_t parent, const char *name);
 bool sfs_fs_is_long_flush(struct sfs_fs *fs, const struct sfs_handle *file);
 
 /* True for a build and what is in it. */

@@ -46,8 +46,8 @@ static void on_interrupt(fuse_req_t req, void *arg)
 
 static void job_free(struct sfs_lane_job *job)
 {
-	sfs_free(job->name);
-	sfs_free(job->new_name);
+	sfs_free((char *)job->name);
+	sfs_free((char *)job->new_name);
 	sfs_free(job);
 }
 

@@ -28,12 +28,12 @@ struct sfs_lane_job {
 	/* what the request says; each kind uses its part */
 	uint64_t node;
 	uint64_t new_node;
-	char *name;
-	char *new_name;
+	const char *name;
+	const char *new_name; /* of a link: its target */
 	unsigned flags;
 	struct sfs_handle *file;
 	pid_t pid;
-	struct sfs_entry entry; /* the answer of a lookup */
+	struct sfs_entry entry; /* the answer, where it is a name */
 };
 
 enum { SFS_LANE_THREADS = 64 };

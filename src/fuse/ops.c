@@ -182,19 +182,14 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct sfs_session *s = sfs_ops_session(req);
 	struct sfs_call call = sfs_ops_call(s);
-	struct sfs_lane_job job = { .s = s, .req = req, .node = parent };
-	struct sfs_err err;
-	enum sfs_rc rc;
+	struct sfs_lane_job job = { .work = lookup,
+		                    .reply = reply_lookup,
+		                    .s = s,
+		                    .req = req,
+		                    .deadline_ms = call.deadline_ms,
+		                    .node = parent };
 
-	if (sfs_fs_is_long_lookup(parent, name)) {
-		job.work = lookup;
-		job.reply = reply_lookup;
-		job.deadline_ms = call.deadline_ms;
-		sfs_ops_submit(&job, name, NULL);
-		return;
-	}
-	rc = sfs_fs_lookup(s->config.fs, parent, name, &job.entry, &call, &err);
-	reply_lookup(&job, rc, &err);
+	sfs_ops_serve(&job, sfs_fs_is_long_lookup(parent, name), name, NULL);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)

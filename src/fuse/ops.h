@@ -37,6 +37,10 @@ void sfs_ops_reply_entry(struct sfs_session *s, fuse_req_t req,
 void sfs_ops_submit(const struct sfs_lane_job *job, const char *name,
                     const char *new_name);
 
+/* Into the lane if it may take long; else it is done here and now. */
+void sfs_ops_serve(const struct sfs_lane_job *job, bool is_long,
+                   const char *name, const char *new_name);
+
 /* ops_files.c */
 void sfs_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
                     int to_set, struct fuse_file_info *fi);

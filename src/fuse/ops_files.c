@@ -257,20 +257,14 @@ void sfs_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		                    .req = req,
 		                    .deadline_ms = call.deadline_ms,
 		                    .file = handle_of(fi) };
-	struct sfs_err err;
-	enum sfs_rc rc;
 
 	(void)ino;
-	if (job.file == NULL) {
+	if (job.file == NULL)
 		fuse_reply_err(req, s->config.read_only ? ENOSYS : 0);
-		return;
-	}
-	if (sfs_fs_is_long_flush(s->config.fs, job.file)) {
-		sfs_ops_submit(&job, NULL, NULL);
-		return;
-	}
-	rc = flush(&job, &call, &err);
-	reply_flush(&job, rc, &err);
+	else
+		sfs_ops_serve(&job,
+		              sfs_fs_is_long_flush(s->config.fs, job.file),
+		              NULL, NULL);
 }
 
 static enum sfs_rc sync_file(struct sfs_lane_job *job,

@@ -24,40 +24,90 @@ void sfs_ops_submit(const struct sfs_lane_job *job, const char *name,
 	fuse_reply_err(job->req, ENOMEM);
 }
 
+void sfs_ops_serve(const struct sfs_lane_job *job, bool is_long,
+                   const char *name, const char *new_name)
+{
+	struct sfs_call call = { job->deadline_ms, NULL };
+	struct sfs_lane_job now = *job;
+	struct sfs_err err;
+	enum sfs_rc rc;
+
+	if (is_long) {
+		sfs_ops_submit(job, name, new_name);
+		return;
+	}
+	now.name = name;
+	now.new_name = new_name;
+	rc = now.work(&now, &call, &err);
+	now.reply(&now, rc, &err);
+}
+
+/* --- what makes a name ------------------------------------------------------ */
+
+static enum sfs_rc make_dir(struct sfs_lane_job *job,
+                            const struct sfs_call *call, struct sfs_err *err)
+{
+	return sfs_fs_mkdir(job->s->config.fs, job->node, job->name,
+	                    &job->entry, call, err);
+}
+
+static void reply_made(struct sfs_lane_job *job, const char *what,
+                       enum sfs_rc rc, const struct sfs_err *err)
+{
+	sfs_ops_note(job->s, SFS_OP_CREATE, what, rc, err);
+	if (rc != SFS_OK)
+		fuse_reply_err(job->req, sfs_rc_errno(rc));
+	else
+		sfs_ops_reply_entry(job->s, job->req, &job->entry);
+}
+
+static void reply_mkdir(struct sfs_lane_job *job, enum sfs_rc rc,
+                        const struct sfs_err *err)
+{
+	reply_made(job, "mkdir", rc, err);
+}
+
 void sfs_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
                   mode_t mode)
 {
 	struct sfs_session *s = sfs_ops_session(req);
-	struct sfs_call call = sfs_ops_call(s);
-	struct sfs_entry entry;
-	struct sfs_err err;
-	enum sfs_rc rc;
+	struct sfs_lane_job job = { .work = make_dir,
+		                    .reply = reply_mkdir,
+		                    .s = s,
+		                    .req = req,
+		                    .deadline_ms = sfs_ops_call(s).deadline_ms,
+		                    .node = parent };
 
 	(void)mode;
-	rc = sfs_fs_mkdir(s->config.fs, parent, name, &entry, &call, &err);
-	sfs_ops_note(s, SFS_OP_CREATE, "mkdir", rc, &err);
-	if (rc != SFS_OK)
-		fuse_reply_err(req, sfs_rc_errno(rc));
-	else
-		sfs_ops_reply_entry(s, req, &entry);
+	sfs_ops_serve(&job, sfs_fs_is_long_mkdir(parent), name, NULL);
 }
 
+static enum sfs_rc make_link(struct sfs_lane_job *job,
+                             const struct sfs_call *call, struct sfs_err *err)
+{
+	return sfs_fs_symlink(job->s->config.fs, job->new_name, job->node,
+	                      job->name, &job->entry, call, err);
+}
+
+static void reply_symlink(struct sfs_lane_job *job, enum sfs_rc rc,
+                          const struct sfs_err *err)
+{
+	reply_made(job, "symlink", rc, err);
+}
+
+/* A link means a snapshot, which has to be found, or is written down. */
 void sfs_op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
                     const char *name)
 {
 	struct sfs_session *s = sfs_ops_session(req);
-	struct sfs_call call = sfs_ops_call(s);
-	struct sfs_entry entry;
-	struct sfs_err err;
-	enum sfs_rc rc;
+	struct sfs_lane_job job = { .work = make_link,
+		                    .reply = reply_symlink,
+		                    .s = s,
+		                    .req = req,
+		                    .deadline_ms = sfs_ops_call(s).deadline_ms,
+		                    .node = parent };
 
-	rc = sfs_fs_symlink(s->config.fs, target, parent, name, &entry, &call,
-	                    &err);
-	sfs_ops_note(s, SFS_OP_CREATE, "symlink", rc, &err);
-	if (rc != SFS_OK)
-		fuse_reply_err(req, sfs_rc_errno(rc));
-	else
-		sfs_ops_reply_entry(s, req, &entry);
+	sfs_ops_submit(&job, name, target);
 }
 
 void sfs_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent,
@@ -73,16 +123,33 @@ void sfs_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent,
 	fuse_reply_err(req, sfs_rc_errno(rc));
 }
 
+/* --- what removes one ------------------------------------------------------- */
+
+static enum sfs_rc remove_name(struct sfs_lane_job *job,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	return sfs_fs_unlink(job->s->config.fs, job->node, job->name, call,
+	                     err);
+}
+
+static void reply_unlink(struct sfs_lane_job *job, enum sfs_rc rc,
+                         const struct sfs_err *err)
+{
+	sfs_ops_note(job->s, SFS_OP_UNLINK, "unlink", rc, err);
+	fuse_reply_err(job->req, sfs_rc_errno(rc));
+}
+
 void sfs_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct sfs_session *s = sfs_ops_session(req);
-	struct sfs_call call = sfs_ops_call(s);
-	struct sfs_err err;
-	enum sfs_rc rc;
+	struct sfs_lane_job job = { .work = remove_name,
+		                    .reply = reply_unlink,
+		                    .s = s,
+		                    .req = req,
+		                    .deadline_ms = sfs_ops_call(s).deadline_ms,
+		                    .node = parent };
 
-	rc = sfs_fs_unlink(s->config.fs, parent, name, &call, &err);
-	sfs_ops_note(s, SFS_OP_UNLINK, "unlink", rc, &err);
-	fuse_reply_err(req, sfs_rc_errno(rc));
+	sfs_ops_serve(&job, sfs_fs_is_long_unlink(parent, name), name, NULL);
 }
 
 static enum sfs_rc remove_dir(struct sfs_lane_job *job,
@@ -107,15 +174,8 @@ void sfs_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 		                    .s = sfs_ops_session(req),
 		                    .req = req,
 		                    .node = parent };
-	struct sfs_err err;
-	enum sfs_rc rc;
 
-	if (sfs_fs_is_long_rmdir(parent)) {
-		sfs_ops_submit(&job, name, NULL);
-		return;
-	}
-	rc = sfs_fs_rmdir(job.s->config.fs, parent, name, &err);
-	reply_rmdir(&job, rc, &err);
+	sfs_ops_serve(&job, sfs_fs_is_long_rmdir(parent), name, NULL);
 }
 
 /* --- RENAME ---------------------------------------------------------------- */
@@ -187,7 +247,6 @@ void sfs_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	struct sfs_renaming wish = { parent, name, new_parent, new_name,
 		                     flags };
 	struct sfs_session *s = sfs_ops_session(req);
-	struct sfs_call call = sfs_ops_call(s);
 	struct sfs_lane_job job = { .work = rename_it,
 		                    .reply = reply_rename,
 		                    .s = s,
@@ -196,20 +255,12 @@ void sfs_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		                    .new_node = new_parent,
 		                    .flags = flags,
 		                    .pid = fuse_req_ctx(req)->pid };
-	struct sfs_err err;
-	enum sfs_rc rc;
 
 	if (is_repetition(s, &wish, job.pid)) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	if (sfs_fs_is_long_rename(&wish)) {
-		if (!sfs_fs_is_publishing(&wish))
-			job.deadline_ms = call.deadline_ms;
-		sfs_ops_submit(&job, name, new_name);
-		return;
-	}
-	rc = sfs_fs_rename(s->config.fs, &wish, &call, &err);
-	sfs_ops_note(s, SFS_OP_RENAME, "rename", rc, &err);
-	fuse_reply_err(req, sfs_rc_errno(rc));
+	if (!sfs_fs_is_publishing(&wish))
+		job.deadline_ms = sfs_ops_call(s).deadline_ms;
+	sfs_ops_serve(&job, sfs_fs_is_long_rename(&wish), name, new_name);
 }

@@ -304,6 +304,60 @@ require_debug() {
 	is "$(content keys/1)" 'a 1'
 }
 
+# answers_during COMMAND...: as long as it runs other files can be read.
+answers_during() {
+	local i=0
+
+	within "$@" 3>&- &
+	while kill -0 $! 2>/dev/null; do
+		is "$(timeout 1 cat "$mnt/staging/other/keys/1")" 'x 1'
+		i=$((i + 1))
+	done
+	wait $!
+	((i > 1))
+}
+
+# One thread, and a store that takes its time with such operations.
+mount_one_thread() {
+	SHARDYFS_DEBUG_FAULT="$1,delay_ms=1500" \
+		mount_store "$dir/store" -o "settle=0,threads=1"
+	within mkdir "$mnt/staging/other"
+	printf 'x 1' >"$mnt/staging/other/keys/1"
+}
+
+@test "one thread serves on while tags, bases and builds are made and removed" {
+	require_debug
+	mkdir "$dir/store"
+	mount_store "$dir/store" -o "settle=0,num_dbs=1"
+	publish a 1 3 a
+	unmount_store
+	mount_one_thread op=put,op=delete
+	answers_during ln -s ../current "$mnt/tags/v1"
+	answers_during ln -sfn ../current "$mnt/tags/v1"
+	answers_during rm "$mnt/tags/v1"
+	within rm -r "$mnt/staging/other"
+	unmount_store
+	mount_one_thread op=open
+	answers_during mkdir "$mnt/staging/next"
+	answers_during ln -s ../../current "$mnt/staging/next/base"
+}
+
+@test "interrupting mkdir ends it, whoever holds the staging area" {
+	local status=0
+
+	require flock
+	mount_empty
+	stage a 1 1 a
+	exec 7<"$dir/area/.lock"
+	flock 7
+	timeout -s INT 1 mkdir "$mnt/staging/b" 2>"$dir/said" || status=$?
+	is "$status" 124
+	is "$(content staging/a/keys/1)" 'a 1'
+	exec 7<&-
+	within mkdir "$mnt/staging/b"
+	is "$(within ls "$mnt/staging" | tr '\n' ' ')" 'a b '
+}
+
 @test "interrupting mv cancels it, and the same mv goes on" {
 	local status=0
 

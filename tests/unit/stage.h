@@ -54,7 +54,7 @@ static inline void stage_begin(void)
 	IS_INT(sfs_catalog_object_open(store, "runs", &catalog, &err), SFS_OK);
 	stage_config();
 	stage_open();
-	IS_INT(sfs_area_begin(area, "job", &b, &err), SFS_OK);
+	IS_INT(sfs_area_begin(area, "job", &b, NULL, &err), SFS_OK);
 	(void)fake_told();
 }
 

@@ -8,7 +8,7 @@ static struct sfs_build *begin(const char *name)
 {
 	struct sfs_build *made = NULL;
 
-	if (sfs_area_begin(area, name, &made, &err) != SFS_OK)
+	if (sfs_area_begin(area, name, &made, NULL, &err) != SFS_OK)
 		TAP_FAIL("begin %s: %s", name, err.msg);
 	return made;
 }
@@ -54,13 +54,14 @@ static void builds_have_names(void)
 	struct sfs_build *other = NULL;
 	char name[257];
 
-	IS_INT(sfs_area_begin(area, "job", &other, &err), SFS_E_EXISTS);
-	IS_INT(sfs_area_begin(area, ".job", &other, &err), SFS_E_INVALID);
-	IS_INT(sfs_area_begin(area, "a/b", &other, &err), SFS_E_INVALID);
-	IS_INT(sfs_area_begin(area, "", &other, &err), SFS_E_INVALID);
+	IS_INT(sfs_area_begin(area, "job", &other, NULL, &err), SFS_E_EXISTS);
+	IS_INT(sfs_area_begin(area, ".job", &other, NULL, &err), SFS_E_INVALID);
+	IS_INT(sfs_area_begin(area, "a/b", &other, NULL, &err), SFS_E_INVALID);
+	IS_INT(sfs_area_begin(area, "", &other, NULL, &err), SFS_E_INVALID);
 	memset(name, 'x', 256);
 	name[256] = '\0';
-	IS_INT(sfs_area_begin(area, name, &other, &err), SFS_E_NAME_TOO_LONG);
+	IS_INT(sfs_area_begin(area, name, &other, NULL, &err),
+	       SFS_E_NAME_TOO_LONG);
 	name[255] = '\0';
 	sfs_build_unref(begin(name));
 	sfs_build_unref(begin("a b"));
@@ -71,7 +72,7 @@ static void builds_have_names(void)
 	sfs_build_unref(other);
 	OK(sfs_area_find(area, name) == NULL);
 	write_on_disk("file", "");
-	IS_INT(sfs_area_begin(area, "file", &other, &err), SFS_E_EXISTS);
+	IS_INT(sfs_area_begin(area, "file", &other, NULL, &err), SFS_E_EXISTS);
 	IS_STR(builds(), "a b job ");
 	IS_INT(leftovers(), 0);
 }
@@ -100,7 +101,7 @@ static void without_adoption_the_dead_are_left_alone(void)
 	area_config.adopt = false;
 	stage_again();
 	OK(b == NULL);
-	IS_INT(sfs_area_begin(area, "job", &other, &err), SFS_E_EXISTS);
+	IS_INT(sfs_area_begin(area, "job", &other, NULL, &err), SFS_E_EXISTS);
 	HAS_STR(err.msg, "nobody works on");
 	OK(is_on_disk("job/keys"));
 }
@@ -139,13 +140,13 @@ static void two_processes_share_an_area(void)
 	pid = start_owner();
 	stage_open();
 	IS_STR(builds(), "");
-	IS_INT(sfs_area_begin(area, "job", &made, &err), SFS_E_BUSY);
+	IS_INT(sfs_area_begin(area, "job", &made, NULL, &err), SFS_E_BUSY);
 	(void)snprintf(text, sizeof(text), "process %ld ", (long)pid);
 	HAS_STR(err.msg, text);
 	b = begin("mine");
 	IS_STR(builds(), "mine ");
 	OK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
-	IS_INT(sfs_area_begin(area, "job", &made, &err), SFS_E_EXISTS);
+	IS_INT(sfs_area_begin(area, "job", &made, NULL, &err), SFS_E_EXISTS);
 	stage_again();
 	IS_STR(builds(), "job mine ");
 }
@@ -158,7 +159,7 @@ static void two_areas_exclude_each_other(void)
 
 	IS_INT(sfs_area_open(&area_config, &second, &err), SFS_OK);
 	OK(sfs_area_find(second, "job") == NULL);
-	IS_INT(sfs_area_begin(second, "job", &made, &err), SFS_E_BUSY);
+	IS_INT(sfs_area_begin(second, "job", &made, NULL, &err), SFS_E_BUSY);
 	sfs_area_close(second);
 }
 
@@ -408,7 +409,7 @@ static enum sfs_rc whole_life(void)
 		return rc;
 	b = sfs_area_find(area, "job");
 	if (b == NULL)
-		rc = sfs_area_begin(area, "job", &b, &err);
+		rc = sfs_area_begin(area, "job", &b, NULL, &err);
 	if (rc == SFS_OK)
 		rc = sfs_build_open(b, INGEST, "f", O_CREAT | O_RDWR, 0644, &f,
 		                    &err);

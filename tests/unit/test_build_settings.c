@@ -12,12 +12,12 @@ static void mkdir_fills_in_the_defaults(void)
 	area_config.key_encoding = SFS_KEY_INVALID;
 	area_config.num_dbs = 0;
 	stage_open();
-	IS_INT(sfs_area_begin(area, "fresh", &b, &err), SFS_OK);
+	IS_INT(sfs_area_begin(area, "fresh", &b, NULL, &err), SFS_OK);
 	IS_INT(sfs_build_encoding(b), SFS_KEY_U64BE);
 	IS_INT(fake.config.num_dbs, 8);
 	sfs_build_unref(b);
 	publish_manifest("run-1", AT_NS, 5);
-	IS_INT(sfs_area_begin(area, "next", &b, &err), SFS_OK);
+	IS_INT(sfs_area_begin(area, "next", &b, NULL, &err), SFS_OK);
 	IS_INT(sfs_build_encoding(b), SFS_KEY_UTF8);
 	IS_INT(fake.config.num_dbs, 5);
 }

@@ -483,7 +483,7 @@ static enum sfs_rc try_put(struct sfs_build *build, enum sfs_build_dir dir,
 static enum sfs_rc live(const char *name, struct sfs_snapshot_id *base)
 {
 	struct sfs_build *made = NULL;
-	enum sfs_rc rc = sfs_area_begin(area, name, &made, &err);
+	enum sfs_rc rc = sfs_area_begin(area, name, &made, NULL, &err);
 
 	if (rc == SFS_OK)
 		rc = sfs_build_set_base(made, base, NULL, &err);

@@ -63,7 +63,7 @@ static inline struct sfs_build *shop_build(const char *name)
 {
 	struct sfs_build *made = NULL;
 
-	if (sfs_area_begin(area, name, &made, &err) != SFS_OK) {
+	if (sfs_area_begin(area, name, &made, NULL, &err) != SFS_OK) {
 		printf("Bail out! no build %s: %s\n", name, err.msg);
 		exit(1);
 	}
