@@ -9,7 +9,7 @@
  * of what survives: SHARDYFS_DEBUG_FAIL="STEP" makes it return IO once,
  * "STEP:always" each time, "STEP:kill" ends the process there as SIGKILL
  * does, "STEP:wait" waits there until the process is killed or the file named
- * by SHARDYFS_DEBUG_GATE exists. Other builds: always SFS_OK.
+ * by SHARDYFS_DEBUG_GATE exists, and makes GATE.waits first. Other builds: always SFS_OK.
  */
 enum sfs_rc sfs_debug_step(const char *step, struct sfs_err *err) SFS_NODISCARD;
 

@@ -362,6 +362,23 @@ void sfs_engine_ingest_listed(struct sfs_engine *e)
 	pthread_mutex_unlock(&e->lock);
 }
 
+/* Nothing more will be known of the file before long. */
+static bool is_read_locked(const struct sfs_engine *e,
+                           const struct sfs_source *s)
+{
+	if (e->needs_reset || e->has_next_config)
+		return e->is_building;
+	if (s == NULL)
+		return true;
+	return !e->is_paused &&
+	       (s->format == SFS_INGEST_INVALID || s->is_finished ||
+	        s->fault.rc != SFS_OK || s->fed >= s->size);
+}
+
+/*
+ * close(2) waits for its own bytes and for nothing else: while somebody owns
+ * the work, maybe for long, a file that came meanwhile is entered here.
+ */
 enum sfs_rc sfs_engine_ingest_wait(struct sfs_engine *e, uint64_t seq,
                                    const struct sfs_call *call,
                                    struct sfs_err *err)
@@ -369,24 +386,28 @@ enum sfs_rc sfs_engine_ingest_wait(struct sfs_engine *e, uint64_t seq,
 	char why[SFS_ERR_MSG_BYTES];
 	enum sfs_rc rc = SFS_OK;
 	struct sfs_source *s;
+	bool is_listed = false;
+	bool lists;
 
 	pthread_mutex_lock(&e->lock);
 	for (;;) {
 		s = source_locked(e, seq);
-		if (e->is_building) /* too long to wait for the next look */
+		lists = e->needs_relist && (s == NULL || !is_listed);
+		if (rc != SFS_OK || (!lists && is_read_locked(e, s)))
 			break;
-		if (!is_refresh_due_locked(e) && !e->is_paused &&
-		    (s == NULL || s->format == SFS_INGEST_INVALID ||
-		     s->is_finished || s->fault.rc != SFS_OK ||
-		     s->fed >= s->size))
-			break;
-		wait_locked(e, LOOK_MS);
+		lists = lists && e->is_working; /* else the settler will */
+		is_listed = is_listed || lists;
+		if (!lists)
+			wait_locked(e, LOOK_MS);
 		pthread_mutex_unlock(&e->lock);
-		rc = sfs_engine_check(e, call, err);
+		if (lists)
+			rc = sfs_engine_list_one(e, seq, err);
+		if (rc == SFS_OK)
+			rc = sfs_engine_check(e, call, err);
 		pthread_mutex_lock(&e->lock);
-		if (rc != SFS_OK)
-			break;
 	}
+	if (rc == SFS_E_NOT_FOUND)
+		rc = SFS_OK; /* it was removed meanwhile */
 	if (rc == SFS_OK && s != NULL && s->bad > 0 &&
 	    source_fault_locked(e, s, why, sizeof(why)))
 		rc = sfs_err_set(err, SFS_E_CORRUPT, "%s", why);

@@ -105,7 +105,7 @@ struct sfs_engine {
 	bool is_paused;    /* no slice begins */
 	bool needs_settle; /* something changed since the last one */
 	bool is_settling;
-	bool is_building;   /* shards: what changes now is looked at later */
+	bool is_building;   /* or planning: what changes is taken up later */
 	unsigned slices;    /* running now */
 	int64_t touched_ms; /* the last change of an ingest file */
 	struct sfs_build_config next_config; /* taken up by a reset */
@@ -196,6 +196,9 @@ void sfs_source_close_reading(struct sfs_source *s);
 /* sources.c. The caller owns the work. */
 enum sfs_rc sfs_engine_relist(struct sfs_engine *e,
                               struct sfs_err *err) SFS_NODISCARD;
+/* One file, whoever owns the work. NOT_FOUND. */
+enum sfs_rc sfs_engine_list_one(struct sfs_engine *e, uint64_t seq,
+                                struct sfs_err *err) SFS_NODISCARD;
 /* Everything that was parsed is dropped; num_dbs 0: only count. */
 enum sfs_rc sfs_engine_reparse(struct sfs_engine *e, uint32_t num_dbs,
                                struct sfs_err *err) SFS_NODISCARD;

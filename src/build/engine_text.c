@@ -3,6 +3,7 @@
 #include "build/engine_internal.h"
 
 #include "base/clock.h"
+#include "base/debugstep.h"
 #include "base/json.h"
 
 #include <inttypes.h>
@@ -196,7 +197,7 @@ static enum sfs_rc make_plan(struct sfs_engine *e, struct plan *plan,
 			rc = sfs_engine_check(e, call, err);
 	}
 	sfs_slabs_put(e->context.slabs, memory);
-	return rc;
+	return rc == SFS_OK ? sfs_debug_step("build.plan", err) : rc;
 }
 
 static void print_plan(const struct sfs_engine *e, const struct plan *plan,
@@ -251,6 +252,9 @@ enum sfs_rc sfs_engine_print_plan(struct sfs_engine *e, struct sfs_buf *out,
 		print_plan(e, &plan, out);
 	sfs_runs_free(e->overlay);
 	e->overlay = NULL;
+	pthread_mutex_lock(&e->lock);
+	e->is_building = false;
+	pthread_mutex_unlock(&e->lock);
 	sfs_engine_work_end(e);
 	return rc;
 }

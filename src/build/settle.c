@@ -242,6 +242,15 @@ static enum sfs_rc catch_up_all(struct sfs_engine *e, bool is_final,
 	return rc;
 }
 
+/* From now on nothing is taken up: nobody is to wait for that. */
+static void note_building(struct sfs_engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	e->is_building = true;
+	pthread_cond_broadcast(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+}
+
 static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
                                 const struct sfs_call *call,
                                 struct sfs_err *err)
@@ -250,6 +259,7 @@ static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
 	enum sfs_rc rc;
 
 	pthread_mutex_lock(&e->lock);
+	e->is_building = false;
 	sfs_buf_reset(&e->problems);
 	e->problems_version = sfs_files_keys_version(e->files);
 	pthread_mutex_unlock(&e->lock);
@@ -260,8 +270,10 @@ static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
 		rc = choose_num_dbs(e, &num_dbs, call, err);
 	if (rc == SFS_OK)
 		rc = make_shards(e, num_dbs, err);
-	if (rc == SFS_OK)
+	if (rc == SFS_OK) {
+		note_building(e);
 		rc = sfs_engine_mark_keys(e, call, err);
+	}
 	if (rc == SFS_OK)
 		rc = sfs_engine_refuse(e, err);
 	if (rc == SFS_OK)
@@ -500,10 +512,6 @@ static enum sfs_rc build_stale(struct sfs_engine *e,
 	int64_t built_ms;
 	enum sfs_rc rc;
 
-	pthread_mutex_lock(&e->lock);
-	e->is_building = true;
-	pthread_cond_broadcast(&e->changed);
-	pthread_mutex_unlock(&e->lock);
 	/* what was built before may not be needed any more */
 	e->has_losers = e->has_losers || e->run_id[0] != '\0';
 	rc = begin_run(e, call, err);

@@ -193,6 +193,24 @@ enum sfs_rc sfs_engine_relist(struct sfs_engine *e, struct sfs_err *err)
 	return rc;
 }
 
+enum sfs_rc sfs_engine_list_one(struct sfs_engine *e, uint64_t seq,
+                                struct sfs_err *err)
+{
+	struct sfs_ingest_files list = { 0 };
+	enum sfs_rc rc = sfs_files_list_ingest(e->files, &list, err);
+	size_t i = 0;
+
+	while (rc == SFS_OK && i < list.count && list.files[i].seq != seq)
+		i++;
+	if (rc == SFS_OK && i < list.count)
+		rc = note_listed(e, &list.files[i], err);
+	else if (rc == SFS_OK)
+		rc = sfs_err_set(err, SFS_E_NOT_FOUND,
+		                 "there is no ingest file %" PRIu64, seq);
+	sfs_ingest_files_release(&list);
+	return rc;
+}
+
 /* --- beginning again ---------------------------------------------------- */
 
 /* No slice and no spill runs, and none will before is_paused is false. */
@@ -211,8 +229,6 @@ static void pause_reading(struct sfs_engine *e)
 			pthread_cond_wait(&e->changed, &e->lock);
 	}
 	pthread_mutex_unlock(&e->lock);
-	for (struct sfs_source *s = e->sources; s != NULL; s = s->next)
-		sfs_workers_drain(e->context.workers, &s->job);
 	for (int i = 0; i < SFS_ENGINE_SLOTS; i++)
 		sfs_workers_drain(e->context.spillers, &e->slots[i].job);
 }
@@ -237,6 +253,7 @@ void sfs_engine_sources_free(struct sfs_engine *e)
 	pthread_mutex_unlock(&e->lock);
 	for (; s != NULL; s = next) {
 		next = s->next;
+		sfs_workers_drain(e->context.workers, &s->job);
 		source_free(s);
 	}
 }

@@ -342,6 +342,43 @@ mount_one_thread() {
 	answers_during ln -s ../../current "$mnt/staging/next/base"
 }
 
+@test "closing an ingest file waits neither for a plan nor for a settling" {
+	local step
+
+	require_debug
+	grep -q SHARDYFS_DEBUG_FAIL "$SHARDYFS" ||
+		lack 'the daemon is built without debug hooks'
+	mkdir "$dir/store"
+	for step in build.plan build.barrier; do
+		SHARDYFS_DEBUG_FAIL=$step:wait SHARDYFS_DEBUG_GATE=$dir/gate \
+			mount_store "$dir/store" -o "settle=0,num_dbs=1"
+		stage a 1 3 a
+		# sync locks the directory of the build itself
+		within ls "$mnt/staging/a/ingest"
+		if [[ $step == build.plan ]]; then
+			within cat "$mnt/staging/a/plan.json" >/dev/null 3>&- &
+		else
+			within sync "$mnt/staging/a" 3>&- &
+		fi
+		eventually 10 test -e "$dir/gate.waits"
+		printf '{"key": 7, "value": "x"}\n' >"$dir/good.jsonl"
+		printf 'no JSON\n' >"$dir/bad.jsonl"
+		timeout 5 cp "$dir/good.jsonl" "$mnt/staging/a/ingest/"
+		fails timeout 5 cp "$dir/bad.jsonl" \
+			"$mnt/staging/a/ingest/" 2>"$dir/said"
+		has "$(<"$dir/said")" 'Bad message'
+		kill -0 $!
+		touch "$dir/gate"
+		wait $!
+		has "$(content staging/a/errors)" bad.jsonl:1
+		within rm "$mnt/staging/a/ingest/bad.jsonl"
+		within mv "$mnt/staging/a" "$mnt/publish/$step"
+		is "$(content keys/7)" x
+		unmount_store
+		rm "$dir/gate" "$dir/gate.waits"
+	done
+}
+
 @test "interrupting mkdir ends it, whoever holds the staging area" {
 	local status=0
 
