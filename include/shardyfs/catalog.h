@@ -104,10 +104,15 @@ struct sfs_catalog_ops {
 	 * Tags: names of published snapshots, which protect them from gc.
 	 * put_tag: EXISTS, with what the tag names now; INVALID: no name for
 	 * a tag; NOT_FOUND: there is no such manifest; BUSY: gc is deleting
-	 * it. get_tag, delete_tag: NOT_FOUND. list_tags: CORRUPT, if one tag
-	 * is damaged.
+	 * it. set_tag: the same for a name that may be taken: it names the
+	 * snapshot then, in one step; or on failure what it did. get_tag,
+	 * delete_tag: NOT_FOUND. list_tags: CORRUPT, if one tag is damaged.
 	 */
 	enum sfs_rc (*put_tag)(struct sfs_catalog *c, const char *name,
+	                       const struct sfs_snapshot_id *id,
+	                       const struct sfs_call *call,
+	                       struct sfs_err *err);
+	enum sfs_rc (*set_tag)(struct sfs_catalog *c, const char *name,
 	                       const struct sfs_snapshot_id *id,
 	                       const struct sfs_call *call,
 	                       struct sfs_err *err);

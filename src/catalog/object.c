@@ -173,6 +173,14 @@ static enum sfs_rc object_put_tag(struct sfs_catalog *c, const char *name,
 	return sfs_tags_put(self_of(c)->store, name, id, call, err);
 }
 
+static enum sfs_rc object_set_tag(struct sfs_catalog *c, const char *name,
+                                  const struct sfs_snapshot_id *id,
+                                  const struct sfs_call *call,
+                                  struct sfs_err *err)
+{
+	return sfs_tags_set(self_of(c)->store, name, id, call, err);
+}
+
 static enum sfs_rc object_get_tag(struct sfs_catalog *c, const char *name,
                                   struct sfs_snapshot_id *id_out,
                                   const struct sfs_call *call,
@@ -227,6 +235,7 @@ static const struct sfs_catalog_ops object_ops = {
 	.swap = object_swap,
 	.confirm = object_confirm,
 	.put_tag = object_put_tag,
+	.set_tag = object_set_tag,
 	.get_tag = object_get_tag,
 	.delete_tag = object_delete_tag,
 	.list_tags = object_list_tags,

@@ -154,9 +154,9 @@ static enum sfs_rc taken(struct sfs_store *store, const char *name,
 	                   name, text);
 }
 
-enum sfs_rc sfs_tags_put(struct sfs_store *store, const char *name,
-                         const struct sfs_snapshot_id *id,
-                         const struct sfs_call *call, struct sfs_err *err)
+static enum sfs_rc write_tag(struct sfs_store *store, const char *name,
+                             const struct sfs_snapshot_id *id, bool is_new,
+                             const struct sfs_call *call, struct sfs_err *err)
 {
 	struct sfs_buf text = SFS_BUF_INIT(TAG_MAX_BYTES);
 	char key[SFS_STORE_KEY_MAX];
@@ -174,15 +174,32 @@ enum sfs_rc sfs_tags_put(struct sfs_store *store, const char *name,
 	print(id, &text);
 	tag_key(name, key);
 	rc = sfs_buf_finish(&text, "tag", err);
-	if (rc == SFS_OK)
+	if (rc == SFS_OK && is_new)
 		rc = store->ops->put_if(store, key, text.data, text.len, NULL,
 		                        NULL, call, err);
-	if (rc == SFS_E_CONFLICT)
-		rc = taken(store, name, call, err);
+	else if (rc == SFS_OK)
+		rc = store->ops->put(store, key, text.data, text.len, NULL,
+		                     call, err);
 	if (pin != NULL)
 		store->ops->unpin(store, pin);
 	sfs_buf_release(&text);
 	return rc;
+}
+
+enum sfs_rc sfs_tags_put(struct sfs_store *store, const char *name,
+                         const struct sfs_snapshot_id *id,
+                         const struct sfs_call *call, struct sfs_err *err)
+{
+	enum sfs_rc rc = write_tag(store, name, id, true, call, err);
+
+	return rc == SFS_E_CONFLICT ? taken(store, name, call, err) : rc;
+}
+
+enum sfs_rc sfs_tags_set(struct sfs_store *store, const char *name,
+                         const struct sfs_snapshot_id *id,
+                         const struct sfs_call *call, struct sfs_err *err)
+{
+	return write_tag(store, name, id, false, call, err);
 }
 
 enum sfs_rc sfs_tags_delete(struct sfs_store *store, const char *name,

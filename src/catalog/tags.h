@@ -24,6 +24,10 @@ enum sfs_rc sfs_tags_put(struct sfs_store *store, const char *name,
                          const struct sfs_snapshot_id *id,
                          const struct sfs_call *call,
                          struct sfs_err *err) SFS_NODISCARD;
+enum sfs_rc sfs_tags_set(struct sfs_store *store, const char *name,
+                         const struct sfs_snapshot_id *id,
+                         const struct sfs_call *call,
+                         struct sfs_err *err) SFS_NODISCARD;
 enum sfs_rc sfs_tags_get(struct sfs_store *store, const char *name,
                          struct sfs_snapshot_id *id_out,
                          const struct sfs_call *call,

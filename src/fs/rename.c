@@ -173,8 +173,8 @@ static enum sfs_rc rename_in_root(struct sfs_fs *fs,
 }
 
 /*
- * The same for tags. The snapshot keeps a tag throughout: the one of the old
- * name goes last.
+ * The same for tags. Wherever it stops both snapshots have a tag that they had
+ * or were to have: the new name changes in one step, the old one goes last.
  */
 static enum sfs_rc rename_tag(struct sfs_fs *fs,
                               const struct sfs_renaming *wish,
@@ -188,13 +188,10 @@ static enum sfs_rc rename_tag(struct sfs_fs *fs,
 		return sfs_err_set(err, SFS_E_FORBIDDEN,
 		                   "tags cannot be exchanged");
 	rc = catalog->ops->get_tag(catalog, wish->name, &id, call, err);
-	if (rc == SFS_OK && wish->flags == 0) {
-		rc = catalog->ops->delete_tag(catalog, wish->new_name, call,
-		                              err);
-		if (rc == SFS_E_NOT_FOUND)
-			rc = SFS_OK;
-	}
-	if (rc == SFS_OK)
+	if (rc == SFS_OK && wish->flags == 0)
+		rc = catalog->ops->set_tag(catalog, wish->new_name, &id, call,
+		                           err);
+	else if (rc == SFS_OK)
 		rc = catalog->ops->put_tag(catalog, wish->new_name, &id, call,
 		                           err);
 	if (rc == SFS_OK)

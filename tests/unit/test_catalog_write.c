@@ -127,6 +127,23 @@ static void a_tag_names_a_snapshot_until_it_is_deleted(void)
 	end();
 }
 
+static void a_tag_that_is_set_names_another_in_one_step(void)
+{
+	const struct sfs_snapshot_id nowhere = world_new_id(1, "no");
+	struct sfs_snapshot_id id;
+
+	open_store();
+	IS_INT(c->ops->set_tag(c, "v1", &ids[1], NULL, &err), SFS_OK);
+	IS_INT(c->ops->set_tag(c, "v1", &ids[2], NULL, &err), SFS_OK);
+	IS_INT(c->ops->get_tag(c, "v1", &id, NULL, &err), SFS_OK);
+	IS_INT(sfs_snapshot_id_compare(&id, &ids[2]), 0);
+	IS_INT(c->ops->set_tag(c, "v1", &nowhere, NULL, &err), SFS_E_NOT_FOUND);
+	IS_INT(c->ops->set_tag(c, ".v", &ids[1], NULL, &err), SFS_E_INVALID);
+	IS_INT(c->ops->get_tag(c, "v1", &id, NULL, &err), SFS_OK);
+	IS_INT(sfs_snapshot_id_compare(&id, &ids[2]), 0);
+	end();
+}
+
 static void names_that_cannot_be_tags_are_refused(void)
 {
 	static const char *const names[] = { "",    ".",   "..",  ".hidden",
@@ -329,6 +346,7 @@ int main(void)
 	RUN(the_pointer_is_swapped_from_the_version_that_is_expected);
 	RUN(the_first_publish_expects_nothing);
 	RUN(a_tag_names_a_snapshot_until_it_is_deleted);
+	RUN(a_tag_that_is_set_names_another_in_one_step);
 	RUN(names_that_cannot_be_tags_are_refused);
 	RUN(a_tag_needs_its_snapshot);
 	RUN(a_snapshot_that_is_being_deleted_cannot_be_tagged);

@@ -354,6 +354,48 @@ static void renaming_a_link_over_current_rolls_back(void)
 	end_area();
 }
 
+static bool tag_names(const char *name, const struct sfs_snapshot_id *wanted)
+{
+	struct sfs_catalog *c = w.source.catalog;
+	struct sfs_snapshot_id id;
+
+	return c->ops->get_tag(c, name, &id, NULL, &w.err) == SFS_OK &&
+	       sfs_snapshot_id_compare(&id, wanted) == 0;
+}
+
+/* One call of the store after another fails, and all behind it. */
+static void renaming_over_a_tag_never_loses_one(void)
+{
+	struct sfs_snapshot_id before;
+	struct sfs_snapshot_id after;
+	struct sfs_catalog *c;
+	enum sfs_rc rc = SFS_E_IO;
+	uint64_t tags;
+
+	begin("history");
+	c = w.source.catalog;
+	before = world_id(&w, 1);
+	after = world_id(&w, 0);
+	tags = world_resolve(&w, "tags");
+	for (uint64_t n = 1; rc != SFS_OK && n < 100; n++) {
+		IS_INT(c->ops->set_tag(c, "v", &before, NULL, &w.err), SFS_OK);
+		IS_INT(c->ops->set_tag(c, "new", &after, NULL, &w.err), SFS_OK);
+		world_fault(&w, n, true, SFS_E_IO);
+		rc = rename_to(tags, "new", tags, "v", 0);
+		IS_INT(sfs_store_fault_count(w.store) > 0, rc != SFS_OK);
+		world_fault(&w, 0, false, SFS_OK);
+		if (rc == SFS_OK)
+			continue;
+		OK(tag_names("v", &before) || tag_names("v", &after));
+		OK(tag_names("new", &after));
+		IS_INT(rename_to(tags, "new", tags, "v", 0), SFS_OK);
+	}
+	IS_INT(rc, SFS_OK);
+	OK(tag_names("v", &after));
+	IS_INT(world_lookup(&w, tags, "new"), 0);
+	end();
+}
+
 static void the_table_grows_and_shrinks(void)
 {
 	struct sfs_staged_table *t;
@@ -392,6 +434,7 @@ int main(void)
 	RUN(what_is_refused_says_why);
 	RUN(a_listing_stays_as_it_began);
 	RUN(renaming_a_link_over_current_rolls_back);
+	RUN(renaming_over_a_tag_never_loses_one);
 	RUN(the_table_grows_and_shrinks);
 	return tap_done();
 }
