@@ -100,6 +100,8 @@ enum sfs_rc sfs_staged_allocate(struct sfs_staged_file *f, int mode,
                                 struct sfs_err *err) SFS_NODISCARD;
 enum sfs_rc sfs_staged_stat(struct sfs_staged_file *f, struct stat *st,
                             struct sfs_err *err) SFS_NODISCARD;
+/* True if opening made the file: then *st is what it was then. */
+bool sfs_staged_is_new(const struct sfs_staged_file *f, struct stat *st);
 
 /* All that was written, and the name, are durable. */
 enum sfs_rc sfs_staged_sync(struct sfs_staged_file *f, bool is_data_only,

@@ -23,6 +23,8 @@ struct sfs_staged_file {
 	struct sfs_node *node;   /* a reference */
 	int fd;
 	bool is_writer;
+	bool is_new;
+	struct stat made; /* is_new: as it was made */
 	atomic_bool has_written;
 };
 
@@ -126,7 +128,9 @@ static enum sfs_rc open_staged(struct sfs_build *b,
 	f->node = opened.node;
 	f->fd = opened.fd;
 	f->is_writer = (request->flags & O_ACCMODE) != O_RDONLY;
-	if (f->is_writer && (request->flags & O_TRUNC) != 0)
+	f->is_new = opened.is_new;
+	f->made = opened.st;
+	if (f->is_writer && !f->is_new && (request->flags & O_TRUNC) != 0)
 		rc = size_of(f, &size, err);
 	if (rc == SFS_OK && size > 0)
 		rc = sfs_staged_truncate(f, 0, err);
@@ -222,6 +226,12 @@ enum sfs_rc sfs_staged_stat(struct sfs_staged_file *f, struct stat *st,
 	if (fstat(f->fd, st) != 0)
 		return sfs_err_sys(err, errno, "cannot stat a staged file");
 	return SFS_OK;
+}
+
+bool sfs_staged_is_new(const struct sfs_staged_file *f, struct stat *st)
+{
+	*st = f->made;
+	return f->is_new;
 }
 
 /* --- writing ------------------------------------------------------------------------ */

@@ -209,6 +209,8 @@ enum sfs_rc sfs_files_locate(struct sfs_files *f, enum sfs_build_dir dir,
 struct sfs_opened {
 	struct sfs_node *node; /* with a reference */
 	int fd;
+	bool is_new;
+	struct stat st; /* of one that is new */
 };
 struct sfs_open_request {
 	enum sfs_build_dir dir;

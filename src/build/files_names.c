@@ -114,15 +114,16 @@ static void note_listed(struct sfs_name_event *event, enum sfs_build_dir dir,
 
 /* The daemon's umask is none of the user's business. */
 static enum sfs_rc set_mode(int fd, mode_t mode, const char *name,
-                            struct sfs_err *err)
+                            struct stat *st, struct sfs_err *err)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) != 0)
+	if (fstat(fd, st) != 0)
 		return sfs_err_sys(err, errno, "cannot stat %s", name);
-	if ((st.st_mode & 07777) != (mode & 07777) &&
-	    fchmod(fd, mode & 07777) != 0)
+	if ((st->st_mode & 07777) == (mode & 07777))
+		return SFS_OK;
+	if (fchmod(fd, mode & 07777) != 0)
 		return sfs_err_sys(err, errno, "cannot chmod %s", name);
+	if (fstat(fd, st) != 0)
+		return sfs_err_sys(err, errno, "cannot stat %s", name);
 	return SFS_OK;
 }
 
@@ -158,12 +159,13 @@ static enum sfs_rc create_file(struct sfs_files *f,
 		rc = sfs_err_sys(err, errno, "cannot create %s%s",
 		                 sfs_build_dir_prefix(r->dir), r->name);
 	if (rc == SFS_OK)
-		rc = set_mode(out->fd, r->mode, r->name, err);
+		rc = set_mode(out->fd, r->mode, r->name, &out->st, err);
 	if (rc == SFS_OK) {
 		f->next_seq += is_ingest;
 		sfs_node_link(&f->nodes, node, r->dir);
 		sfs_files_touch(f, (enum sfs_folder_kind)r->dir);
 		out->node = node;
+		out->is_new = true;
 		return SFS_OK;
 	}
 	if (!*exists) {
@@ -250,7 +252,7 @@ enum sfs_rc sfs_files_open_file(struct sfs_files *f,
 {
 	enum sfs_rc rc;
 
-	*out = (struct sfs_opened){ NULL, -1 };
+	*out = (struct sfs_opened){ .fd = -1 };
 	pthread_mutex_lock(&f->lock);
 	rc = open_locked(f, request, out, event, err);
 	if (rc == SFS_OK) {

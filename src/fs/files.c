@@ -18,7 +18,22 @@ static bool is_writing(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* Takes a reference of n, and file and place, over; also when it fails. */
+/* Takes a reference of n, and file and place, over. */
+static void handle_begin(struct sfs_handle *h, struct sfs_staged *n,
+                         struct sfs_staged_file *file,
+                         const struct sfs_place *place, int flags)
+{
+	h->node = n;
+	h->file = file;
+	h->place = *place;
+	h->flags = flags;
+	pthread_mutex_lock(&n->site->lock);
+	h->next = n->opened;
+	n->opened = h;
+	pthread_mutex_unlock(&n->site->lock);
+}
+
+/* The same; also when it fails. */
 static enum sfs_rc handle_new(struct sfs_fs *fs, struct sfs_staged *n,
                               struct sfs_staged_file *file,
                               const struct sfs_place *place, int flags,
@@ -32,14 +47,7 @@ static enum sfs_rc handle_new(struct sfs_fs *fs, struct sfs_staged *n,
 		sfs_staged_leave(fs->staged, n);
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}
-	h->node = n;
-	h->file = file;
-	h->place = *place;
-	h->flags = flags;
-	pthread_mutex_lock(&n->site->lock);
-	h->next = n->opened;
-	n->opened = h;
-	pthread_mutex_unlock(&n->site->lock);
+	handle_begin(h, n, file, place, flags);
 	*out = h;
 	return SFS_OK;
 }
@@ -163,77 +171,89 @@ static enum sfs_rc enter_parent(struct sfs_fs *fs, uint64_t parent,
 	                   name);
 }
 
-/* The node of the new file, with a reference, and its attributes. */
-static enum sfs_rc enter_new(struct sfs_fs *fs, struct sfs_site *site,
-                             const struct sfs_build_place *at,
-                             struct sfs_staged_file *file,
-                             struct sfs_staged **out, struct sfs_entry *entry,
-                             struct sfs_err *err)
-{
-	struct sfs_staged_key key = { SFS_STAGED_FILE, at->dir, at->name };
-	struct stat st;
-	enum sfs_rc rc = sfs_staged_stat(file, &st, err);
-
-	if (rc != SFS_OK)
-		return rc;
-	*out = sfs_staged_enter(fs->staged, site, &key);
-	if (*out == NULL)
-		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
-	atomic_store(&(*out)->is_base, false);
-	sfs_staged_fill_entry(fs, *out, &st, entry);
-	return SFS_OK;
-}
-
+/*
+ * The node and the file. What can fail is done before there is a file, so
+ * that none is left by a CREATE that failed.
+ */
 static enum sfs_rc create_in(struct sfs_fs *fs, const struct sfs_staged *dir,
                              const struct sfs_creation *wish,
                              struct sfs_staged_file **file,
-                             struct sfs_staged **node, struct sfs_entry *entry,
+                             struct sfs_staged **node, struct stat *st,
                              struct sfs_err *err)
 {
-	struct sfs_build_place at = { dir->dir, wish->name };
+	struct sfs_staged_key key = { SFS_STAGED_FILE, dir->dir, wish->name };
 	int flags = (wish->flags & (O_ACCMODE | O_EXCL | O_TRUNC)) | O_CREAT;
-	enum sfs_rc rc;
+	enum sfs_rc rc = SFS_OK;
 
 	pthread_rwlock_rdlock(&dir->site->names);
-	rc = sfs_build_open(dir->site->build, dir->dir, wish->name, flags,
-	                    wish->mode & 07777, file, err);
+	*node = sfs_staged_enter(fs->staged, dir->site, &key);
+	if (*node == NULL)
+		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	if (rc == SFS_OK)
-		rc = enter_new(fs, dir->site, &at, *file, node, entry, err);
+		rc = sfs_build_open(dir->site->build, dir->dir, wish->name,
+		                    flags, wish->mode & 07777, file, err);
+	if (rc == SFS_OK && !sfs_staged_is_new(*file, st))
+		rc = sfs_staged_stat(*file, st, err);
+	if (rc == SFS_OK)
+		atomic_store(&(*node)->is_base, false);
 	pthread_rwlock_unlock(&dir->site->names);
 	if (rc != SFS_OK) {
 		sfs_staged_close(*file);
-		*file = NULL;
+		if (*node != NULL)
+			sfs_staged_leave(fs->staged, *node);
 	}
 	return rc;
+}
+
+/* With a handle for the file; NULL: it is closed. */
+static enum sfs_rc create_with(struct sfs_fs *fs,
+                               const struct sfs_creation *wish,
+                               struct sfs_handle *h, struct sfs_entry *entry,
+                               struct sfs_open_info *out, struct sfs_err *err)
+{
+	const struct sfs_place none = { 0 };
+	struct sfs_staged_file *file = NULL;
+	struct sfs_staged *dir;
+	struct sfs_staged *n;
+	struct stat st;
+	enum sfs_rc rc;
+
+	rc = enter_parent(fs, wish->parent, wish->name, &dir, err);
+	if (rc != SFS_OK)
+		return rc;
+	rc = create_in(fs, dir, wish, &file, &n, &st, err);
+	sfs_staged_leave(fs->staged, dir);
+	if (rc != SFS_OK)
+		return rc;
+	sfs_staged_fill_entry(fs, n, &st, entry);
+	if (h == NULL) {
+		sfs_staged_close(file);
+		return SFS_OK;
+	}
+	tell_kernel(n, out);
+	sfs_staged_add(fs->staged, n);
+	handle_begin(h, n, file, &none, wish->flags);
+	out->file = h;
+	return SFS_OK;
 }
 
 enum sfs_rc sfs_fs_create(struct sfs_fs *fs, const struct sfs_creation *wish,
                           struct sfs_entry *entry_out,
                           struct sfs_open_info *out, struct sfs_err *err)
 {
-	const struct sfs_place none = { 0 };
-	struct sfs_staged_file *file = NULL;
-	struct sfs_staged *dir;
-	struct sfs_staged *n;
+	struct sfs_handle *h = NULL;
 	enum sfs_rc rc;
 
 	*entry_out = (struct sfs_entry){ 0 };
-	rc = enter_parent(fs, wish->parent, wish->name, &dir, err);
-	if (rc != SFS_OK)
-		return rc;
-	rc = create_in(fs, dir, wish, &file, &n, entry_out, err);
-	sfs_staged_leave(fs->staged, dir);
-	if (rc != SFS_OK)
-		return rc;
-	if (out == NULL) {
-		sfs_staged_close(file);
-		return SFS_OK;
+	if (out != NULL) {
+		h = sfs_calloc(1, sizeof(*h));
+		if (h == NULL)
+			return sfs_err_set(err, SFS_E_NO_MEMORY,
+			                   "out of memory");
 	}
-	tell_kernel(n, out);
-	sfs_staged_add(fs->staged, n);
-	rc = handle_new(fs, n, file, &none, wish->flags, &out->file, err);
+	rc = create_with(fs, wish, h, entry_out, out, err);
 	if (rc != SFS_OK)
-		sfs_staged_leave(fs->staged, n);
+		sfs_free(h);
 	return rc;
 }
 

@@ -354,6 +354,42 @@ static void renaming_a_link_over_current_rolls_back(void)
 	end_area();
 }
 
+/* Whatever has no memory: the file is there and open, or not there. */
+static void a_file_that_cannot_be_made_is_not_there(void)
+{
+	unsigned long before = sfs_alloc_fault_count();
+	struct sfs_open_info info = { 0 };
+	enum sfs_rc rc = SFS_E_IO;
+	struct sfs_entry entry;
+	unsigned long failed;
+	uint64_t build;
+	uint64_t keys;
+
+	begin_area("");
+	build = make_build("a");
+	keys = world_lookup(&w, build, "keys");
+	for (unsigned long n = 1; rc != SFS_OK && n < 100; n++) {
+		struct sfs_creation wish = { keys, "1", O_RDWR, 0644 };
+
+		failed = sfs_alloc_fault_count();
+		sfs_alloc_fail_nth(n);
+		rc = sfs_fs_create(w.fs, &wish, &entry, &info, &w.err);
+		sfs_alloc_fail_nth(0);
+		OK(rc == SFS_OK || rc == SFS_E_NO_MEMORY);
+		IS_INT(sfs_alloc_fault_count() - failed, rc != SFS_OK);
+		if (rc != SFS_OK)
+			IS_INT(world_lookup(&w, keys, "1"), 0);
+	}
+	IS_INT(rc, SFS_OK);
+	OK(sfs_alloc_fault_count() - before >= 3);
+	IS_INT(world_lookup(&w, keys, "1"), entry.node);
+	sfs_fs_release(w.fs, info.file);
+	sfs_fs_forget(w.fs, entry.node, 2);
+	sfs_fs_forget(w.fs, keys, 1);
+	sfs_fs_forget(w.fs, build, 1);
+	end_area();
+}
+
 static bool tag_names(const char *name, const struct sfs_snapshot_id *wanted)
 {
 	struct sfs_catalog *c = w.source.catalog;
@@ -434,6 +470,7 @@ int main(void)
 	RUN(what_is_refused_says_why);
 	RUN(a_listing_stays_as_it_began);
 	RUN(renaming_a_link_over_current_rolls_back);
+	RUN(a_file_that_cannot_be_made_is_not_there);
 	RUN(renaming_over_a_tag_never_loses_one);
 	RUN(the_table_grows_and_shrinks);
 	return tap_done();
