@@ -7,8 +7,12 @@
  *   2. put_if
  *   3. note the new tag, give the turn back
  *
- * A put that failed may have happened all the same. Its text is kept, and a
- * CONFLICT that is followed by finding just that text is no conflict.
+ * A put that failed may have happened all the same, and so may each of those
+ * before it while the store stays away. What they would have written is kept,
+ * and a CONFLICT that is followed by finding just that is no conflict.
+ *
+ * The thread is there before the record, so that no record says "running" of
+ * a run that never began.
  */
 #include "catalog/lease.h"
 
@@ -23,6 +27,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { LOOK_MS = 50, DOUBTFUL_MAX = 1 << 16 };
+
 struct sfs_lease {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -32,10 +38,12 @@ struct sfs_lease {
 	struct sfs_cancel cancel;     /* raised at close */
 	struct sfs_run_record record; /* protected by lock, as all below */
 	struct sfs_tag tag;           /* of the record as written last */
-	char *doubtful;               /* text that may have been written */
-	size_t doubtful_len;
+	struct sfs_tag *doubtful;     /* of texts that may have been written */
+	size_t doubtful_count;
+	size_t doubtful_cap;
 	bool is_writing;
-	bool is_over; /* ended, or lost */
+	bool is_begun; /* the record is there */
+	bool is_over;  /* ended, or lost */
 	bool is_lost;
 	bool is_closing;
 	bool has_thread;
@@ -76,6 +84,34 @@ enum sfs_rc sfs_lease_new_key(const char *run_prefix, const char *run_id,
 	return SFS_OK;
 }
 
+/* doubtful is touched by whoever has the turn only, here and below. */
+static bool is_doubtful(const struct sfs_lease *l, const struct sfs_tag *tag)
+{
+	for (size_t i = 0; i < l->doubtful_count; i++) {
+		if (strcmp(l->doubtful[i].text, tag->text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Room for one more, before there is something to note. */
+static enum sfs_rc reserve_doubtful(struct sfs_lease *l, struct sfs_err *err)
+{
+	size_t cap = l->doubtful_cap > 0 ? l->doubtful_cap * 2 : 8;
+	struct sfs_tag *grown;
+
+	if (l->doubtful_count < l->doubtful_cap)
+		return SFS_OK;
+	grown = cap > DOUBTFUL_MAX
+	                ? NULL
+	                : sfs_realloc_array(l->doubtful, cap, sizeof(*grown));
+	if (grown == NULL)
+		return no_memory(err);
+	l->doubtful = grown;
+	l->doubtful_cap = cap;
+	return SFS_OK;
+}
+
 /* The put, and the look at what is there if the answer is in doubt. */
 static enum sfs_rc put_record(struct sfs_lease *l, const struct sfs_buf *text,
                               struct sfs_tag *tag, const struct sfs_call *call,
@@ -84,34 +120,52 @@ static enum sfs_rc put_record(struct sfs_lease *l, const struct sfs_buf *text,
 	struct sfs_object_info info;
 	struct sfs_err unwanted;
 	char *data = NULL;
+	struct sfs_tag found;
 	size_t len = 0;
-	bool is_ours;
 	enum sfs_rc rc;
 
 	rc = l->store->ops->put_if(l->store, l->key, text->data, text->len, tag,
 	                           tag, call, err);
-	if (rc != SFS_E_CONFLICT || l->doubtful == NULL)
+	if (rc != SFS_E_CONFLICT || l->doubtful_count == 0)
 		return rc;
 	if (sfs_store_get(l->store, l->key, SFS_RUN_RECORD_MAX_BYTES, &data,
 	                  &len, &info, call, &unwanted) != SFS_OK)
 		return sfs_err_set(err, SFS_E_TRANSIENT,
 		                   "%s cannot be read to tell whose it is",
 		                   l->key);
-	is_ours = len == l->doubtful_len && memcmp(data, l->doubtful, len) == 0;
+	sfs_tag_hash(&found, data, len);
 	sfs_free(data);
-	if (!is_ours)
+	if (!is_doubtful(l, &found))
 		return rc;
 	*tag = info.tag;
 	return l->store->ops->put_if(l->store, l->key, text->data, text->len,
 	                             tag, tag, call, err);
 }
 
-static void take_turn(struct sfs_lease *l)
+static void wait_until_locked(struct sfs_lease *l, int64_t ms)
 {
+	struct timespec until = { (time_t)(ms / 1000), ms % 1000 * 1000000 };
+
+	(void)pthread_cond_timedwait(&l->changed, &l->lock, &until);
+}
+
+/* With the lock held, if it is OK. */
+static enum sfs_rc take_turn(struct sfs_lease *l, const struct sfs_call *call,
+                             struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
 	(void)pthread_mutex_lock(&l->lock);
-	while (l->is_writing)
-		(void)pthread_cond_wait(&l->changed, &l->lock);
-	l->is_writing = true;
+	while (rc == SFS_OK && l->is_writing) {
+		rc = sfs_call_check(call, l->key, err);
+		if (rc == SFS_OK)
+			wait_until_locked(l, sfs_clock_ms() + LOOK_MS);
+	}
+	if (rc == SFS_OK)
+		l->is_writing = true;
+	else
+		(void)pthread_mutex_unlock(&l->lock);
+	return rc;
 }
 
 static void end_turn_locked(struct sfs_lease *l)
@@ -121,10 +175,10 @@ static void end_turn_locked(struct sfs_lease *l)
 	(void)pthread_mutex_unlock(&l->lock);
 }
 
-/* doubtful is touched by whoever has the turn only. */
 static void note_outcome_locked(struct sfs_lease *l, enum sfs_rc rc,
                                 const struct sfs_run_record *record,
-                                const struct sfs_tag *tag, struct sfs_buf *text)
+                                const struct sfs_tag *tag,
+                                const struct sfs_buf *text)
 {
 	if (rc == SFS_E_CONFLICT) {
 		l->is_lost = true;
@@ -134,12 +188,11 @@ static void note_outcome_locked(struct sfs_lease *l, enum sfs_rc rc,
 		l->tag = *tag;
 		l->is_over = record->status != SFS_RUN_RUNNING;
 	}
-	sfs_free(l->doubtful);
-	l->doubtful = NULL;
-	if (rc != SFS_OK && rc != SFS_E_CONFLICT) {
-		l->doubtful_len = text->len;
-		l->doubtful = sfs_buf_detach(text);
-	}
+	if (rc == SFS_OK || rc == SFS_E_CONFLICT)
+		l->doubtful_count = 0;
+	else
+		sfs_tag_hash(&l->doubtful[l->doubtful_count++], text->data,
+		             text->len);
 }
 
 /* Writes the record as the caller has changed it. Takes the turn's end. */
@@ -157,6 +210,8 @@ static enum sfs_rc write_in_turn(struct sfs_lease *l,
 	if (record->status == SFS_RUN_RUNNING)
 		record->lease_expires_at_ns += SFS_LEASE_MS * INT64_C(1000000);
 	rc = sfs_run_record_print(record, &text, err);
+	if (rc == SFS_OK)
+		rc = reserve_doubtful(l, err);
 	if (rc == SFS_OK) {
 		rc = put_record(l, &text, &tag, call, err);
 		if (rc == SFS_E_CONFLICT)
@@ -174,9 +229,12 @@ static enum sfs_rc write_in_turn(struct sfs_lease *l,
 /* The turn, and a copy of the record; CONFLICT: it is no longer ours. */
 static enum sfs_rc begin_write(struct sfs_lease *l,
                                struct sfs_run_record *record,
-                               struct sfs_err *err)
+                               const struct sfs_call *call, struct sfs_err *err)
 {
-	take_turn(l);
+	enum sfs_rc rc = take_turn(l, call, err);
+
+	if (rc != SFS_OK)
+		return rc;
 	if (l->is_lost) {
 		end_turn_locked(l);
 		return lost(l, err);
@@ -190,7 +248,7 @@ enum sfs_rc sfs_lease_confirm(struct sfs_lease *l, const struct sfs_call *call,
                               struct sfs_err *err)
 {
 	struct sfs_run_record record;
-	enum sfs_rc rc = begin_write(l, &record, err);
+	enum sfs_rc rc = begin_write(l, &record, call, err);
 
 	if (rc != SFS_OK)
 		return rc;
@@ -201,7 +259,7 @@ enum sfs_rc sfs_lease_succeed(struct sfs_lease *l, const char *manifest_ref,
                               const struct sfs_call *call, struct sfs_err *err)
 {
 	struct sfs_run_record record;
-	enum sfs_rc rc = begin_write(l, &record, err);
+	enum sfs_rc rc = begin_write(l, &record, call, err);
 
 	if (rc != SFS_OK)
 		return rc;
@@ -216,7 +274,7 @@ enum sfs_rc sfs_lease_fail(struct sfs_lease *l, const char *error_type,
                            struct sfs_err *err)
 {
 	struct sfs_run_record record;
-	enum sfs_rc rc = begin_write(l, &record, err);
+	enum sfs_rc rc = begin_write(l, &record, call, err);
 
 	if (rc != SFS_OK)
 		return rc;
@@ -231,11 +289,13 @@ enum sfs_rc sfs_lease_fail(struct sfs_lease *l, const char *error_type,
 /* Waits until it is time, or the lease is over; true: renew it. */
 static bool wait_locked(struct sfs_lease *l)
 {
-	int64_t end = sfs_clock_ms() + l->renew_ms;
-	struct timespec until = { (time_t)(end / 1000), end % 1000 * 1000000 };
+	int64_t end;
 
+	while (!l->is_begun && !l->is_closing)
+		(void)pthread_cond_wait(&l->changed, &l->lock);
+	end = sfs_clock_ms() + l->renew_ms;
 	while (!l->is_over && !l->is_closing && sfs_clock_ms() < end)
-		(void)pthread_cond_timedwait(&l->changed, &l->lock, &until);
+		wait_until_locked(l, end);
 	return !l->is_over && !l->is_closing;
 }
 
@@ -372,14 +432,20 @@ static enum sfs_rc begin(struct sfs_lease *l, const struct sfs_lease_config *c,
 	l->key = sfs_strdup(c->record_key != NULL ? c->record_key : key);
 	if (l->key == NULL)
 		return no_memory(err);
+	l->has_thread = pthread_create(&l->thread, NULL, renew, l) == 0;
+	if (!l->has_thread)
+		return no_memory(err);
 	if (c->record_key != NULL)
 		rc = take_up(l, call, err);
 	if (rc == SFS_OK)
 		rc = sfs_lease_confirm(l, call, err);
 	if (rc != SFS_OK)
 		return rc;
-	l->has_thread = pthread_create(&l->thread, NULL, renew, l) == 0;
-	return l->has_thread ? SFS_OK : no_memory(err);
+	(void)pthread_mutex_lock(&l->lock);
+	l->is_begun = true;
+	(void)pthread_cond_broadcast(&l->changed);
+	(void)pthread_mutex_unlock(&l->lock);
+	return SFS_OK;
 }
 
 enum sfs_rc sfs_lease_begin(const struct sfs_lease_config *config,

@@ -46,7 +46,10 @@ enum sfs_rc sfs_lease_begin(const struct sfs_lease_config *config,
 /* Where the record lies in the store. Borrowed. */
 const char *sfs_lease_record_key(const struct sfs_lease *l);
 
-/* Writes it once more now. CONFLICT: it is no longer ours. */
+/*
+ * Writes it once more now. CONFLICT: it is no longer ours. TIMEOUT, CANCELED:
+ * also while another thread writes it.
+ */
 enum sfs_rc sfs_lease_confirm(struct sfs_lease *l, const struct sfs_call *call,
                               struct sfs_err *err) SFS_NODISCARD;
 

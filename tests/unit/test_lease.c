@@ -5,9 +5,27 @@
 #include "store/fault.h"
 #include "unit/workstore.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 static struct sfs_lease *lease;
+static bool has_no_threads;
+
+/* In place of the library's. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                   void *(*fn)(void *), void *arg)
+{
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+	            void *);
+
+	if (has_no_threads)
+		return EAGAIN;
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return real(thread, attr, fn, arg);
+}
 
 static struct sfs_lease_config config_of(const char *record_key)
 {
@@ -182,12 +200,16 @@ static void the_thread_renews_the_lease(void)
 	sfs_lease_close(lease);
 }
 
-/* A put that says IO after it was done: the next one must not conflict. */
+/*
+ * A put that says IO after it was done: the next one must not conflict. away:
+ * those behind it say so without being done.
+ */
 struct forgetful {
 	struct sfs_store base;
 	struct sfs_store_ops ops;
 	struct sfs_store *inner;
 	int lies; /* how many puts are still to be denied */
+	int away; /* the same, and not made */
 };
 
 static enum sfs_rc lie(struct sfs_store *s, const char *key, const void *data,
@@ -199,6 +221,10 @@ static enum sfs_rc lie(struct sfs_store *s, const char *key, const void *data,
 	struct sfs_tag tag;
 	enum sfs_rc rc;
 
+	if (f->lies == 0 && f->away > 0) {
+		f->away--;
+		return sfs_err_set(e, SFS_E_IO, "the store is away");
+	}
 	rc = f->inner->ops->put_if(f->inner, key, data, len, expected, &tag,
 	                           call, e);
 	if (rc != SFS_OK)
@@ -220,18 +246,25 @@ static enum sfs_rc open_inner(struct sfs_store *s, const char *key,
 	return f->inner->ops->open(f->inner, key, out, call, e);
 }
 
-static void a_write_whose_answer_was_lost_is_recognized(void)
+/* A lease in a store that does not lie yet. */
+static void begin_forgetful(struct forgetful *f)
 {
 	struct sfs_lease_config config = config_of(NULL);
-	struct forgetful f = { .inner = store, .lies = 0 };
 
-	f.ops = *store->ops;
-	f.ops.put_if = lie;
-	f.ops.open = open_inner;
-	f.base.ops = &f.ops;
-	f.base.url = store->url;
-	config.store = &f.base;
+	*f = (struct forgetful){ .inner = store, .ops = *store->ops };
+	f->ops.put_if = lie;
+	f->ops.open = open_inner;
+	f->base.ops = &f->ops;
+	f->base.url = store->url;
+	config.store = &f->base;
 	IS_INT(sfs_lease_begin(&config, &lease, NULL, &err), SFS_OK);
+}
+
+static void a_write_whose_answer_was_lost_is_recognized(void)
+{
+	struct forgetful f;
+
+	begin_forgetful(&f);
 	f.lies = 1;
 	IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_E_IO);
 	IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_OK);
@@ -240,6 +273,102 @@ static void a_write_whose_answer_was_lost_is_recognized(void)
 	claim(sfs_lease_record_key(lease));
 	IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_E_CONFLICT);
 	sfs_lease_close(lease);
+}
+
+/* The first of them landed, or one in between, or none. */
+static void of_several_writes_in_doubt_each_is_recognized(void)
+{
+	struct forgetful f;
+
+	begin_forgetful(&f);
+	for (int landed = 0; landed < 3; landed++) {
+		for (int i = 0; i < 4; i++) {
+			f.lies = i == landed;
+			f.away = i != landed;
+			IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_E_IO);
+		}
+		IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_OK);
+	}
+	f.away = 4;
+	for (int i = 0; i < 4; i++)
+		IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_E_IO);
+	claim(sfs_lease_record_key(lease));
+	IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_E_CONFLICT);
+	sfs_lease_close(lease);
+}
+
+/* A put that takes as long as the test wants. */
+static atomic_bool is_held;
+static atomic_bool is_let_go;
+
+static enum sfs_rc hold(struct sfs_store *s, const char *key, const void *data,
+                        size_t len, const struct sfs_tag *expected,
+                        struct sfs_tag *tag_out, const struct sfs_call *call,
+                        struct sfs_err *e)
+{
+	struct forgetful *f = (struct forgetful *)s;
+
+	atomic_store(&is_held, true);
+	while (!atomic_load(&is_let_go))
+		(void)poll(NULL, 0, 1);
+	return f->inner->ops->put_if(f->inner, key, data, len, expected,
+	                             tag_out, call, e);
+}
+
+static void *confirm_slowly(void *arg)
+{
+	struct sfs_err own;
+
+	*(enum sfs_rc *)arg = sfs_lease_confirm(lease, NULL, &own);
+	return NULL;
+}
+
+static void a_turn_is_waited_for_until_the_deadline(void)
+{
+	struct forgetful f;
+	enum sfs_rc slow = SFS_E_INVALID;
+	struct sfs_cancel cancel;
+	struct sfs_call call = { .deadline_ms = 0 };
+	pthread_t thread;
+
+	begin_forgetful(&f);
+	f.ops.put_if = hold;
+	OK(pthread_create(&thread, NULL, confirm_slowly, &slow) == 0);
+	while (!atomic_load(&is_held))
+		(void)poll(NULL, 0, 1);
+	call.deadline_ms = sfs_clock_ms() + 10;
+	IS_INT(sfs_lease_confirm(lease, &call, &err), SFS_E_TIMEOUT);
+	IS_INT(sfs_cancel_init(&cancel, &err), SFS_OK);
+	sfs_cancel_raise(&cancel);
+	call = (struct sfs_call){ .cancel = &cancel };
+	IS_INT(sfs_lease_confirm(lease, &call, &err), SFS_E_CANCELED);
+	sfs_cancel_release(&cancel);
+	atomic_store(&is_let_go, true);
+	(void)pthread_join(thread, NULL);
+	IS_INT(slow, SFS_OK);
+	IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_OK);
+	sfs_lease_close(lease);
+}
+
+static void without_a_thread_there_is_no_record(void)
+{
+	char key[SFS_STORE_KEY_MAX];
+	struct sfs_run_record r;
+
+	has_no_threads = true;
+	IS_INT(begin(NULL), SFS_E_NO_MEMORY);
+	OK(!is_there("runs"));
+	has_no_threads = false;
+	IS_INT(begin(NULL), SFS_OK);
+	(void)snprintf(key, sizeof(key), "%s", sfs_lease_record_key(lease));
+	IS_INT(sfs_lease_fail(lease, "ShardWriteError", "", NULL, &err),
+	       SFS_OK);
+	sfs_lease_close(lease);
+	has_no_threads = true;
+	IS_INT(begin(key), SFS_E_NO_MEMORY);
+	has_no_threads = false;
+	r = record_at(key);
+	IS_INT(r.status, SFS_RUN_FAILED);
 }
 
 static void a_store_that_fails_is_told(void)
@@ -274,6 +403,9 @@ int main(void)
 	RUN_IN_STORE(a_record_that_is_gone_is_a_conflict);
 	RUN_IN_STORE(the_thread_renews_the_lease);
 	RUN_IN_STORE(a_write_whose_answer_was_lost_is_recognized);
+	RUN_IN_STORE(of_several_writes_in_doubt_each_is_recognized);
+	RUN_IN_STORE(a_turn_is_waited_for_until_the_deadline);
+	RUN_IN_STORE(without_a_thread_there_is_no_record);
 	RUN_IN_STORE(a_store_that_fails_is_told);
 	return tap_done();
 }
