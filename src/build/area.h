@@ -52,6 +52,15 @@ enum sfs_rc sfs_area_begin(struct sfs_area *a, const char *name,
                            struct sfs_build **out, const struct sfs_call *call,
                            struct sfs_err *err) SFS_NODISCARD;
 
+/*
+ * Takes over one build that nobody holds, whatever config.adopt says. *out is
+ * a reference; NULL: a publish of it had succeeded when its owner ended, and
+ * it is gone. NOT_FOUND; BUSY: its owner lives; EXISTS: this process has it.
+ */
+enum sfs_rc sfs_area_adopt(struct sfs_area *a, const char *name,
+                           struct sfs_build **out,
+                           struct sfs_err *err) SFS_NODISCARD;
+
 /* A reference; NULL: this process has no build of that name. */
 struct sfs_build *sfs_area_find(struct sfs_area *a, const char *name);
 

@@ -352,7 +352,7 @@ static enum sfs_rc adopt(struct sfs_area *a, const char *name,
 	fd = openat(a->dir_fd, name,
 	            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		rc = sfs_err_sys(err, errno, "cannot open %s", name);
+		rc = sfs_err_sys(err, errno, "cannot open build %s", name);
 	else
 		rc = sfs_area_lock_build(fd, &lock_fd, NULL, err);
 	if (rc == SFS_OK && !sfs_area_is_linked(a->dir_fd, name, fd)) {
@@ -391,6 +391,24 @@ static enum sfs_rc adopt_entry(void *arg, int dir_fd, const char *entry,
 		        "cause=\"%s\"",
 		        entry, sfs_rc_name(rc), local.msg);
 	return SFS_OK;
+}
+
+enum sfs_rc sfs_area_adopt(struct sfs_area *a, const char *name,
+                           struct sfs_build **out, struct sfs_err *err)
+{
+	enum sfs_rc rc = sfs_area_check_name(name, err);
+
+	*out = sfs_area_find(a, name);
+	if (*out != NULL) {
+		sfs_build_unref(*out);
+		*out = NULL;
+		return sfs_err_set(err, SFS_E_EXISTS, "build %s is ours", name);
+	}
+	if (rc == SFS_OK)
+		rc = adopt(a, name, err);
+	if (rc == SFS_OK)
+		*out = sfs_area_find(a, name);
+	return rc;
 }
 
 enum sfs_rc sfs_area_adopt_all(struct sfs_area *a, struct sfs_err *err)

@@ -267,16 +267,15 @@ static enum sfs_rc adopt(const struct sfs_ctl_args *args,
 		                   "; use its mount point as TARGET",
 		                   a->name, a->pid);
 	if (rc == SFS_OK)
-		rc = sfs_ctl_area_open(args, t, true, &a->area, err);
-	if (rc != SFS_OK)
-		return rc;
-	a->build = sfs_area_find(a->area, a->name);
-	if (a->build == NULL)
-		return sfs_err_set(err, SFS_E_BUSY,
-		                   "%s: the build could not be taken over; the "
-		                   "log says why",
-		                   a->name);
-	return SFS_OK;
+		rc = sfs_ctl_area_open(args, t, false, &a->area, err);
+	if (rc == SFS_OK)
+		rc = sfs_area_adopt(a->area, a->name, &a->build, err);
+	if (rc == SFS_OK && a->build == NULL)
+		rc = sfs_err_set(err, SFS_E_EXISTS,
+		                 "%s: the build had been published when its "
+		                 "owner ended (see shardyctl history)",
+		                 a->name);
+	return rc;
 }
 
 static void adopted_release(struct adopted *a)

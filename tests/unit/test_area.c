@@ -106,6 +106,32 @@ static void without_adoption_the_dead_are_left_alone(void)
 	OK(is_on_disk("job/keys"));
 }
 
+/* The others stay for whoever wants them. */
+static void one_build_can_be_adopted_alone(void)
+{
+	struct sfs_area *second = NULL;
+	struct sfs_build *other;
+	struct sfs_build *mine;
+
+	sfs_build_unref(begin("other"));
+	area_config.adopt = false;
+	stage_again();
+	IS_INT(sfs_area_adopt(area, "job", &mine, &err), SFS_OK);
+	IS_STR(builds(), "job ");
+	IS_STR(sfs_build_name(mine), "job");
+	IS_INT(sfs_area_open(&area_config, &second, &err), SFS_OK);
+	IS_INT(sfs_area_adopt(second, "job", &other, &err), SFS_E_BUSY);
+	OK(other == NULL);
+	IS_INT(sfs_area_adopt(second, "other", &other, &err), SFS_OK);
+	sfs_build_unref(other);
+	sfs_area_close(second);
+	IS_INT(sfs_area_adopt(area, "job", &other, &err), SFS_E_EXISTS);
+	IS_INT(sfs_area_adopt(area, "nosuch", &other, &err), SFS_E_NOT_FOUND);
+	IS_INT(sfs_area_adopt(area, "../area/other", &other, &err),
+	       SFS_E_INVALID);
+	sfs_build_unref(mine);
+}
+
 /* A process that owns "job" until it is killed. */
 static pid_t start_owner(void)
 {
@@ -490,6 +516,7 @@ int main(void)
 	RUN_STAGED(builds_have_names);
 	RUN_STAGED(a_build_survives_the_end_of_its_owner);
 	RUN_STAGED(without_adoption_the_dead_are_left_alone);
+	RUN_STAGED(one_build_can_be_adopted_alone);
 	RUN_STAGED(two_processes_share_an_area);
 	RUN_STAGED(two_areas_exclude_each_other);
 	RUN_STAGED(a_killed_owner_is_succeeded);
