@@ -26,7 +26,7 @@ struct sfs_bytes {
 
 /* Borrowed during the call that it is given to, but for the store. */
 struct sfs_shard_location {
-	const char *db_url;      /* as in the manifest; for messages */
+	const char *db_url;      /* or key_prefix; for messages */
 	const char *key_prefix;  /* of db_url in store, no final '/' */
 	struct sfs_store *store; /* borrowed, outlives reader/writer */
 	const char *options;     /* JSON object of settings, or NULL */

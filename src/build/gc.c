@@ -36,15 +36,18 @@ bool sfs_gc_is_young(const struct sfs_gc *gc, int64_t ns)
 	return gc->grace_ns > 0 && ns > gc->now_ns - gc->grace_ns;
 }
 
-void sfs_gc_tell_kept(struct sfs_gc *gc, const char *name, const char *why)
+void sfs_gc_tell_kept(struct sfs_gc *gc, const char *name, const char *why,
+                      bool is_current)
 {
-	struct sfs_gc_kept kept = { .name = name, .reason = why };
+	struct sfs_gc_kept kept = { .name = name,
+		                    .reason = why,
+		                    .is_current = is_current };
 
 	if (gc->config->kept != NULL)
 		gc->config->kept(gc->config->arg, &kept);
 }
 
-static const char *kind_name(enum sfs_gc_kind kind)
+const char *sfs_gc_kind_name(enum sfs_gc_kind kind)
 {
 	switch (kind) {
 	case SFS_GC_SNAPSHOT:
@@ -73,7 +76,7 @@ static void journal(struct sfs_gc *gc, const struct sfs_gc_item *item)
 	sfs_json_key(&p, "bytes");
 	sfs_json_uint(&p, item->bytes);
 	sfs_json_key(&p, "kind");
-	sfs_json_cstring(&p, kind_name(item->kind));
+	sfs_json_cstring(&p, sfs_gc_kind_name(item->kind));
 	sfs_json_key(&p, "name");
 	sfs_json_cstring(&p, item->name);
 	sfs_json_key(&p, "objects");

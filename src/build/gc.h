@@ -36,10 +36,14 @@ struct sfs_gc_item {
 	uint64_t bytes;
 };
 
-/* Why something stays that is neither current nor young. */
+/* "snapshot", "run", "loser", "record". */
+const char *sfs_gc_kind_name(enum sfs_gc_kind kind);
+
+/* Why something stays that is not just young. */
 struct sfs_gc_kept {
 	const char *name;
 	const char *reason;
+	bool is_current;
 };
 
 struct sfs_gc_config {

@@ -17,7 +17,7 @@ struct sfs_gc_manifest {
 	uint64_t bytes;
 	bool is_published;
 	bool is_kept;
-	bool is_silent; /* kept because it is current or young */
+	bool is_silent; /* kept because it is young */
 	bool is_deleted;
 	char why[SFS_GC_WHY_BYTES]; /* it is kept, or may go */
 };
@@ -69,7 +69,8 @@ struct sfs_gc {
 };
 
 enum sfs_rc sfs_gc_no_memory(struct sfs_gc *gc);
-void sfs_gc_tell_kept(struct sfs_gc *gc, const char *name, const char *why);
+void sfs_gc_tell_kept(struct sfs_gc *gc, const char *name, const char *why,
+                      bool is_current);
 bool sfs_gc_is_young(const struct sfs_gc *gc, int64_t ns);
 struct sfs_gc_run *sfs_gc_run_find(struct sfs_gc *gc, const char *run_id);
 

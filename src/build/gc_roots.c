@@ -117,7 +117,7 @@ static enum sfs_rc keep_current(struct sfs_gc *gc, int64_t *updated_ns,
 		                   "there (run %s): nothing was deleted; roll "
 		                   "back first",
 		                   id.run_id);
-	keep(*current, true, "it is current");
+	keep(*current, false, "it is current");
 	return SFS_OK;
 }
 
@@ -321,7 +321,7 @@ enum sfs_rc sfs_gc_decide(struct sfs_gc *gc)
 
 		sfs_snapshot_id_text(&m->id, text);
 		if (m->is_kept && !m->is_silent)
-			sfs_gc_tell_kept(gc, text, m->why);
+			sfs_gc_tell_kept(gc, text, m->why, m == current);
 	}
 	return rc;
 }
@@ -335,7 +335,7 @@ enum sfs_rc sfs_gc_keep_late(struct sfs_gc *gc, struct sfs_gc_manifest *m,
 	keep(m, false, why);
 	(void)snprintf(m->why, sizeof(m->why), "%s", why);
 	sfs_gc_note_in_run(gc, m);
-	sfs_gc_tell_kept(gc, text, m->why);
+	sfs_gc_tell_kept(gc, text, m->why, false);
 	return load(gc, &m->id, true);
 }
 

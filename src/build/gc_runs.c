@@ -347,7 +347,8 @@ static void tell_waits(struct sfs_gc *gc, const struct sfs_gc_run *run)
 	                         ? "its writer is gone: claimed, and deleted "
 	                           "after the grace period"
 	                         : "its writer is gone: would be claimed, and "
-	                           "deleted after the grace period");
+	                           "deleted after the grace period",
+	                 false);
 }
 
 static enum sfs_rc ask_without_record(struct sfs_gc *gc, struct sfs_gc_run *run)
@@ -392,7 +393,8 @@ static enum sfs_rc ask(struct sfs_gc *gc, struct sfs_gc_run *run)
 	enum sfs_rc rc = SFS_OK;
 
 	if (run->is_live && !run->has_kept) {
-		sfs_gc_tell_kept(gc, run->run_id, "its run is under way");
+		sfs_gc_tell_kept(gc, run->run_id, "its run is under way",
+		                 false);
 		return SFS_OK;
 	}
 	if (run->is_live || run->has_unpublished_kept ||

@@ -12,21 +12,6 @@ struct report {
 	const struct sfs_ctl_args *args;
 };
 
-static const char *kind_word(enum sfs_gc_kind kind)
-{
-	switch (kind) {
-	case SFS_GC_SNAPSHOT:
-		return "snapshot";
-	case SFS_GC_RUN:
-		return "run";
-	case SFS_GC_LOSER:
-		return "loser";
-	case SFS_GC_RECORD:
-		return "record";
-	}
-	return "unknown";
-}
-
 static void add_member(struct sfs_json_printer *p, const char *name,
                        const char *value)
 {
@@ -50,13 +35,13 @@ static void add_item(void *arg, const struct sfs_gc_item *item)
 		sfs_buf_printf(&r->text,
 		               "%s %s %s: %s (objects: %llu, bytes: %llu)\n",
 		               r->args->is_delete ? "deleted" : "would delete",
-		               kind_word(item->kind), item->name, item->reason,
-		               (unsigned long long)item->objects,
+		               sfs_gc_kind_name(item->kind), item->name,
+		               item->reason, (unsigned long long)item->objects,
 		               (unsigned long long)item->bytes);
 		return;
 	}
 	sfs_json_object_begin(p);
-	add_member(p, "kind", kind_word(item->kind));
+	add_member(p, "kind", sfs_gc_kind_name(item->kind));
 	add_member(p, "name", item->name);
 	add_member(p, "reason", item->reason);
 	add_count(p, "objects", item->objects);
@@ -77,6 +62,8 @@ static void add_kept(void *arg, const struct sfs_gc_kept *kept)
 	sfs_json_object_begin(p);
 	add_member(p, "name", kept->name);
 	add_member(p, "reason", kept->reason);
+	sfs_json_key(p, "current");
+	sfs_json_bool(p, kept->is_current);
 	sfs_json_object_end(p);
 }
 

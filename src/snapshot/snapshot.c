@@ -69,6 +69,17 @@ static const char *keep_prefix(struct sfs_snapshot *s, const char *url,
 	return sfs_arena_add(s->strings, prefix, len);
 }
 
+/* Is it where the manifest says, or was the store copied elsewhere? */
+static bool is_in_place(const struct sfs_snapshot *s, const char *url,
+                        const char *prefix)
+{
+	const char *store_url = s->source.store->url;
+	size_t len = strlen(store_url);
+
+	return strncmp(url, store_url, len) == 0 && url[len] == '/' &&
+	       strcmp(url + len + 1, prefix) == 0;
+}
+
 static enum sfs_rc place_shard(struct sfs_snapshot *s, uint32_t db_id,
                                struct sfs_err *err)
 {
@@ -83,12 +94,12 @@ static enum sfs_rc place_shard(struct sfs_snapshot *s, uint32_t db_id,
 	                    prefix, sizeof(prefix), err);
 	if (rc != SFS_OK)
 		return sfs_err_wrap(err, "shard %u", db_id);
-	where->db_url = url;
 	where->store = s->source.store;
 	where->key_prefix = keep_prefix(s, url, prefix);
 	if (where->key_prefix == NULL)
 		return sfs_err_set(err, SFS_E_NO_MEMORY,
 		                   "snapshot: out of memory");
+	where->db_url = is_in_place(s, url, prefix) ? url : where->key_prefix;
 	return SFS_OK;
 }
 
@@ -214,6 +225,12 @@ const struct sfs_manifest *sfs_snapshot_manifest(const struct sfs_snapshot *s)
 const struct sfs_router *sfs_snapshot_router(const struct sfs_snapshot *s)
 {
 	return &s->router;
+}
+
+const struct sfs_shard_location *
+sfs_snapshot_shard_location(const struct sfs_snapshot *s, uint32_t db_id)
+{
+	return &s->slots[db_id].where;
 }
 
 const char *sfs_snapshot_shard_prefix(const struct sfs_snapshot *s,

@@ -49,7 +49,13 @@ const char *sfs_snapshot_text_id(const struct sfs_snapshot *s);
 const struct sfs_manifest *sfs_snapshot_manifest(const struct sfs_snapshot *s);
 const struct sfs_router *sfs_snapshot_router(const struct sfs_snapshot *s);
 
-/* The key prefix of a shard in the store; NULL: the shard is empty. */
+/*
+ * Where a shard lies in the store, and its key prefix there; NULL: the shard
+ * is empty. What messages call it is its URL in the manifest, or if the store
+ * was copied elsewhere its key.
+ */
+const struct sfs_shard_location *
+sfs_snapshot_shard_location(const struct sfs_snapshot *s, uint32_t db_id);
 const char *sfs_snapshot_shard_prefix(const struct sfs_snapshot *s,
                                       uint32_t db_id);
 

@@ -147,22 +147,18 @@ static void check_object(struct shard *s, uint64_t size, const char *hex)
 static enum sfs_rc read_object(struct shard *s, struct sfs_err *err)
 {
 	struct sfs_store *store = s->job->store;
-	struct sfs_shard_location where = {
-		.db_url = s->row->db_url,
-		.key_prefix = sfs_snapshot_shard_prefix(s->job->snapshot,
-		                                        s->facts.db_id),
-		.store = store,
-	};
+	const struct sfs_shard_location *where =
+		sfs_snapshot_shard_location(s->job->snapshot, s->facts.db_id);
 	char hex[SFS_DIGEST_HEX_BYTES] = "";
 	const struct sfs_adapter *adapter;
 	char key[SFS_STORE_KEY_MAX];
 	struct sfs_object *object;
 	enum sfs_rc rc;
 
-	rc = sfs_adapter_detect(&where, &adapter, s->job->call, err);
+	rc = sfs_adapter_detect(where, &adapter, s->job->call, err);
 	if (rc != SFS_OK)
 		return rc;
-	(void)snprintf(key, sizeof(key), "%s/%s", where.key_prefix,
+	(void)snprintf(key, sizeof(key), "%s/%s", where->key_prefix,
 	               adapter->marker_object);
 	rc = store->ops->open(store, key, &object, s->job->call, err);
 	if (rc != SFS_OK)

@@ -139,11 +139,14 @@ objects_of() {
 	objects_of "$tree" >"$dir/before"
 	status 0 gc --keep=2 --grace=0 "$tree"
 	has "$out" "would delete snapshot ${ids[2]}: old"
+	has "$out" "kept ${ids[0]}: it is current"
 	has "$out" "kept ${ids[1]}: among the last 2"
 	objects_of "$tree" | cmp "$dir/before" -
 	status 0 gc --json --keep=2 --grace=0 "$tree"
 	is "$(json 'd["dry_run"]')" True
 	is "$(json 'd["snapshots"]')" 2
+	is "$(json '[k["name"] for k in d["kept"] if k["current"]]')" \
+		"['${ids[0]}']"
 	count=$(json 'd["objects"]')
 
 	status 0 gc --json --keep=2 --grace=0 --delete "$tree"
@@ -210,8 +213,8 @@ objects_of() {
 	printf 'rubbish' >"$shard"
 	rm "$(find "$dir/s/shards" -path '*db=00005/*' -name shard.db)"
 	status 1 verify "$dir/s"
-	has "$out" 'shard 3: ShardCorruptError: '
-	has "$out" 'shard 5: ShardMissingError: '
+	has "$out" 'shard 3: ShardCorruptError: shards/run_id='
+	has "$out" 'shard 5: ShardMissingError: shards/run_id='
 	has "$out" 'faults: 2'
 	status 1 verify --json "$dir/s"
 	has "$out" '{"shard": 3, "error": "ShardCorruptError", '
