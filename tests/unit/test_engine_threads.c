@@ -19,6 +19,13 @@ static void expect(bool is_well)
 		atomic_fetch_add(&failures, 1);
 }
 
+static void expect_ok(enum sfs_rc rc, const struct sfs_err *e, const char *what)
+{
+	if (rc != SFS_OK)
+		printf("# %s: %s\n", what, e->msg);
+	expect(rc == SFS_OK);
+}
+
 static void start(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
 	if (pthread_create(thread, NULL, fn, arg) != 0) {
@@ -46,7 +53,7 @@ static void write_slowly(struct sfs_build *build, const char *name,
 	if (rc == SFS_OK)
 		rc = sfs_staged_flush(f, NULL, &e);
 	sfs_staged_close(f);
-	expect(rc == SFS_OK);
+	expect_ok(rc, &e, name);
 }
 
 static void write_key(struct sfs_build *build, const char *name,
@@ -61,7 +68,7 @@ static void write_key(struct sfs_build *build, const char *name,
 	if (rc == SFS_OK)
 		rc = sfs_staged_write(f, 0, true, text, strlen(text), &e);
 	sfs_staged_close(f);
-	expect(rc == SFS_OK);
+	expect_ok(rc, &e, name);
 }
 
 /* Each file twice: the second time it holds what counts. */
@@ -98,7 +105,7 @@ static void *settle_again_and_again(void *arg)
 
 		if (rc == SFS_E_CANCELED || rc == SFS_E_STALE)
 			break;
-		expect(rc == SFS_OK);
+		expect_ok(rc, &e, "settling");
 	}
 	return NULL;
 }
@@ -119,8 +126,8 @@ static void *look_at_it(void *arg)
 		sfs_build_print_errors(b, &out);
 		sfs_build_print_json(b, &out);
 		rc = sfs_build_print_plan(b, &out, NULL, &e);
-		expect(rc == SFS_OK || rc == SFS_E_CANCELED ||
-		       rc == SFS_E_STALE);
+		if (rc != SFS_E_CANCELED && rc != SFS_E_STALE)
+			expect_ok(rc, &e, "plan.json");
 		sfs_buf_release(&out);
 	}
 	return NULL;
