@@ -13,7 +13,7 @@ static int64_t clock_ns(clockid_t id)
 	struct timespec ts = { 0, 0 };
 
 	(void)clock_gettime(id, &ts); /* cannot fail for these two */
-	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+	return sfs_timespec_ns(&ts);
 }
 
 int64_t sfs_clock_ms(void)

@@ -7,12 +7,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* CLOCK_MONOTONIC in milliseconds: the scale of every deadline. */
 int64_t sfs_clock_ms(void);
 
 /* CLOCK_REALTIME in nanoseconds since the epoch. */
 int64_t sfs_clock_wall_ns(void);
+
+/* As it counts nanoseconds. */
+static inline int64_t sfs_timespec_ns(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
 
 enum { SFS_TIME_BYTES = 32 };
 

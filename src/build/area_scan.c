@@ -6,6 +6,7 @@
  */
 #include "build/area_internal.h"
 
+#include "base/clock.h"
 #include "config/yaml.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ static enum sfs_rc count_entry(void *arg, int dir_fd, const char *entry,
 	(void)err;
 	if (fstatat(dir_fd, entry, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return SFS_OK; /* gone meanwhile */
-	ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	ns = sfs_timespec_ns(&st.st_mtim);
 	if (ns > e->modified_ns)
 		e->modified_ns = ns;
 	if (S_ISREG(st.st_mode)) {

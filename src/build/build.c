@@ -28,6 +28,7 @@
 #include "build/build_internal.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "format/manifest.h"
 
 #include <fcntl.h>
@@ -96,7 +97,7 @@ static int64_t read_begun_ns(int dir_fd)
 
 	if (fstatat(dir_fd, SFS_FILES_DEFAULTS, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return 0;
-	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	return sfs_timespec_ns(&st.st_mtim);
 }
 
 static struct sfs_build *alloc_build(const struct sfs_build_options *o,

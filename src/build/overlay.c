@@ -30,7 +30,7 @@ struct walk {
 	const struct sfs_call *call;
 	int64_t now_ns;
 	struct sfs_run_filler *filler; /* the second walk */
-	uint8_t *value;                /* value_max bytes; the second walk */
+	uint8_t *value;                /* the largest so far; second walk */
 	size_t value_cap;
 	uint8_t key[KEYS_SCRATCH_BYTES];
 };
@@ -39,18 +39,10 @@ struct walk {
 static bool key_of(struct walk *w, const char *name, size_t len,
                    struct sfs_bytes *key)
 {
-	enum sfs_key_encoding encoding = w->engine->config.key_encoding;
-	char canonical[KEYS_SCRATCH_BYTES * 3];
-	size_t canonical_len;
-	size_t key_len;
-
-	if (sfs_key_room(len) > sizeof(w->key) ||
-	    !sfs_key_from_name(encoding, name, len, w->key, &key_len))
-		return false;
-	*key = (struct sfs_bytes){ w->key, key_len };
-	return sfs_key_to_name(encoding, *key, canonical, sizeof(canonical),
-	                       &canonical_len) == SFS_OK &&
-	       canonical_len == len && memcmp(canonical, name, len) == 0;
+	*key = (struct sfs_bytes){ w->key, 0 };
+	return sfs_key_room(len) <= sizeof(w->key) &&
+	       sfs_key_from_canonical_name(w->engine->config.key_encoding, name,
+	                                   len, w->key, &key->len);
 }
 
 static uint64_t mix(uint64_t h, uint64_t value)
@@ -61,16 +53,13 @@ static uint64_t mix(uint64_t h, uint64_t value)
 static uint64_t file_mark(const struct walk *w, const struct sfs_key_file *file)
 {
 	const struct stat *st = file->st;
-	int64_t mtime =
-		(int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 	/* nobody can set it back */
-	int64_t ctime =
-		(int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+	int64_t ctime = sfs_timespec_ns(&st->st_ctim);
 	uint64_t h = sfs_hash64(file->name, file->name_len);
 
 	h = mix(h, (uint64_t)st->st_ino);
 	h = mix(h, (uint64_t)st->st_size);
-	h = mix(h, (uint64_t)mtime);
+	h = mix(h, (uint64_t)sfs_timespec_ns(&st->st_mtim));
 	h = mix(h, (uint64_t)ctime);
 	if (ctime > w->now_ns - RACY_NS) /* may change and look the same */
 		h = mix(h, (uint64_t)w->now_ns);
@@ -192,35 +181,49 @@ static enum sfs_rc grow(struct walk *w, size_t size, struct sfs_err *err)
 	return SFS_OK;
 }
 
-/* The whole file, as long as it is now. */
+static enum sfs_rc read_exactly(int fd, uint8_t *buf, size_t *len,
+                                const char *name, struct sfs_err *err)
+{
+	size_t got = 0;
+	ssize_t n = 1;
+
+	while (got < *len && n != 0) {
+		n = read(fd, buf + got, *len - got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return sfs_err_sys(err, errno, "keys/%s", name);
+		got += (size_t)n;
+	}
+	*len = got;
+	return SFS_OK;
+}
+
+/* The whole file, as long as it is now; what changes later is read later. */
 static enum sfs_rc read_value(struct walk *w, const struct sfs_key_file *file,
                               struct sfs_bytes *out, struct sfs_err *err)
 {
-	size_t max = w->engine->context.value_max;
-	size_t got = 0;
+	struct stat st;
+	size_t len = 0;
 	enum sfs_rc rc;
-	ssize_t n = 1;
 	int fd;
 
 	rc = sfs_files_open_key(w->engine->files, file->name, &fd, err);
 	if (rc != SFS_OK)
 		return rc;
-	while (rc == SFS_OK && n > 0) {
-		rc = grow(w, got + (size_t)file->st->st_size + 4096, err);
-		if (rc != SFS_OK)
-			break;
-		n = read(fd, w->value + got, w->value_cap - got);
-		if (n < 0)
-			rc = sfs_err_sys(err, errno, "keys/%s", file->name);
-		else
-			got += (size_t)n;
-		if (rc == SFS_OK && got > max)
-			rc = sfs_err_set(err, SFS_E_TOO_BIG,
-			                 "keys/%s: larger than value_max",
-			                 file->name);
-	}
+	if (fstat(fd, &st) != 0)
+		rc = sfs_err_sys(err, errno, "keys/%s", file->name);
+	else if ((uint64_t)st.st_size > w->engine->context.value_max)
+		rc = sfs_err_set(err, SFS_E_TOO_BIG,
+		                 "keys/%s: larger than value_max", file->name);
+	else
+		len = (size_t)st.st_size;
+	if (rc == SFS_OK)
+		rc = grow(w, len > 0 ? len : 1, err);
+	if (rc == SFS_OK)
+		rc = read_exactly(fd, w->value, &len, file->name, err);
 	(void)close(fd);
-	*out = (struct sfs_bytes){ w->value, got };
+	*out = (struct sfs_bytes){ w->value, len };
 	return rc;
 }
 

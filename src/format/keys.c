@@ -10,7 +10,12 @@
 
 #include <string.h>
 
-enum { U32_BYTES = 4, U64_BYTES = 8, DECIMAL_BYTES = 20 };
+enum {
+	U32_BYTES = 4,
+	U64_BYTES = 8,
+	DECIMAL_BYTES = 20,
+	FILE_NAME_BYTES = 4096, /* with the NUL */
+};
 
 enum sfs_key_encoding sfs_key_encoding_from_text(const char *text)
 {
@@ -170,6 +175,23 @@ enum sfs_rc sfs_key_to_name(enum sfs_key_encoding encoding,
 		break;
 	}
 	return SFS_E_CORRUPT;
+}
+
+bool sfs_key_from_canonical_name(enum sfs_key_encoding encoding,
+                                 const char *name, size_t name_len,
+                                 uint8_t *buf, size_t *len_out)
+{
+	char canonical[FILE_NAME_BYTES];
+	struct sfs_bytes key = { buf, 0 };
+	size_t len;
+
+	if (name_len >= sizeof(canonical) ||
+	    !sfs_key_from_name(encoding, name, name_len, buf, &key.len))
+		return false;
+	*len_out = key.len;
+	return sfs_key_to_name(encoding, key, canonical, sizeof(canonical),
+	                       &len) == SFS_OK &&
+	       len == name_len && memcmp(canonical, name, len) == 0;
 }
 
 struct sfs_bytes sfs_key_canonical(enum sfs_key_encoding encoding,

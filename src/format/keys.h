@@ -48,6 +48,14 @@ bool sfs_key_from_name(enum sfs_key_encoding encoding, const char *name,
                        size_t *len_out) SFS_NODISCARD;
 
 /*
+ * The same; false too for another spelling than the canonical one, and for a
+ * name that is longer than any file's (4095 bytes).
+ */
+bool sfs_key_from_canonical_name(enum sfs_key_encoding encoding,
+                                 const char *name, size_t name_len,
+                                 uint8_t *buf, size_t *len_out) SFS_NODISCARD;
+
+/*
  * Lookup bytes to the canonical name with NUL. NAME_TOO_LONG: does not fit
  * in cap. CORRUPT: no key of this encoding (an integer of the wrong length,
  * u64be from 2^63 on, utf8 that is not UTF-8).

@@ -48,20 +48,6 @@ static enum sfs_rc enter_base(struct sfs_fs *fs, struct sfs_site *site,
 	return rc;
 }
 
-/* True if name is the one canonical name of a key; buf: its lookup bytes. */
-static bool is_key_name(enum sfs_key_encoding encoding, const char *name,
-                        uint8_t *buf, struct sfs_bytes *key)
-{
-	char canonical[SFS_FS_NAME_MAX + 1];
-	size_t len = strlen(name);
-
-	key->data = buf;
-	return sfs_key_from_name(encoding, name, len, buf, &key->len) &&
-	       sfs_key_to_name(encoding, *key, canonical, sizeof(canonical),
-	                       &len) == SFS_OK &&
-	       strcmp(name, canonical) == 0;
-}
-
 enum sfs_rc sfs_base_find(struct sfs_fs *fs, struct sfs_site *site,
                           const char *name, bool *found,
                           struct sfs_base_value *out,
@@ -80,7 +66,9 @@ enum sfs_rc sfs_base_find(struct sfs_fs *fs, struct sfs_site *site,
 	rc = enter_base(fs, site, &base, call, err);
 	if (rc != SFS_OK || base == NULL)
 		return rc;
-	if (is_key_name(sfs_snapshot_router(base)->encoding, name, buf, &key))
+	key.data = buf;
+	if (sfs_key_from_canonical_name(sfs_snapshot_router(base)->encoding,
+	                                name, strlen(name), buf, &key.len))
 		rc = sfs_snapshot_get(base, key, &out->place.db_id, found,
 		                      &info, call, err);
 	if (rc == SFS_OK && *found) {

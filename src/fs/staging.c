@@ -10,6 +10,7 @@
 #include "fs/staging_internal.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "build/area.h"
@@ -34,11 +35,6 @@ static enum sfs_rc not_found(const char *name, struct sfs_err *err)
 	return sfs_err_set(err, SFS_E_NOT_FOUND, "%s: no such name", name);
 }
 
-static int64_t ns_of(const struct timespec *t)
-{
-	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
-}
-
 /* The number of the local file: a new file under an old name has another. */
 static uint64_t ino_of(const struct sfs_staged *n, const struct stat *st)
 {
@@ -56,9 +52,9 @@ void sfs_staged_fill_attr(struct sfs_fs *fs, struct sfs_staged *n,
 	*out = (struct sfs_attr){
 		.ino = ino_of(n, st),
 		.size = n->kind == SFS_STAGED_FILE ? (uint64_t)st->st_size : 0,
-		.time_ns = ns_of(&st->st_mtim),
-		.atime_ns = ns_of(&st->st_atim),
-		.ctime_ns = ns_of(&st->st_ctim),
+		.time_ns = sfs_timespec_ns(&st->st_mtim),
+		.atime_ns = sfs_timespec_ns(&st->st_atim),
+		.ctime_ns = sfs_timespec_ns(&st->st_ctim),
 		.mode = n->kind == SFS_STAGED_FILE
 		                ? S_IFREG | (st->st_mode & 07777 & ~mask)
 		                : S_IFDIR | (0755 & ~mask),

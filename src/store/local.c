@@ -262,8 +262,7 @@ static enum sfs_rc local_open(struct sfs_store *s, const char *key,
 	}
 	lo->base.ops = &object_ops;
 	lo->base.info.size = (uint64_t)st.st_size;
-	lo->base.info.mtime_ns =
-		(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	lo->base.info.mtime_ns = sfs_timespec_ns(&st.st_mtim);
 	lo->fd = fd;
 	memcpy(lo->key, key, key_bytes);
 	*object_out = &lo->base;

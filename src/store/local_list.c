@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -219,8 +220,7 @@ static enum sfs_rc list_object(struct walk *w, int dir_fd, const struct name *n)
 	memset(&entry, 0, sizeof(entry));
 	entry.key = key;
 	entry.info.size = (uint64_t)st.st_size;
-	entry.info.mtime_ns =
-		(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	entry.info.mtime_ns = sfs_timespec_ns(&st.st_mtim);
 	emit(w, &entry);
 	return SFS_OK;
 }

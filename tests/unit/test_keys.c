@@ -153,6 +153,32 @@ static void names_that_do_not_fit_are_too_long(void)
 	IS_STR(name, "1000");
 }
 
+static bool is_canonical(enum sfs_key_encoding encoding, const char *name)
+{
+	uint8_t buf[8192];
+	size_t len;
+
+	return sfs_key_from_canonical_name(encoding, name, strlen(name), buf,
+	                                   &len);
+}
+
+static void a_key_has_one_canonical_name(void)
+{
+	char longest[4097] = "";
+
+	OK(is_canonical(SFS_KEY_U64BE, "42"));
+	OK(!is_canonical(SFS_KEY_U64BE, "042"));
+	OK(!is_canonical(SFS_KEY_U64BE, "x"));
+	OK(is_canonical(SFS_KEY_UTF8, "a%2Fb"));
+	OK(!is_canonical(SFS_KEY_UTF8, "a%2fb"));
+	OK(!is_canonical(SFS_KEY_UTF8, "%61"));
+	OK(is_canonical(SFS_KEY_RAW, "%FF"));
+	memset(longest, 'a', 4095);
+	OK(is_canonical(SFS_KEY_UTF8, longest));
+	longest[4095] = 'a';
+	OK(!is_canonical(SFS_KEY_UTF8, longest));
+}
+
 static void routing_hashes_integers_little_endian(void)
 {
 	IS_STR(canonical_of(SFS_KEY_U64BE, "\0\0\0\0\0\0\0\x2a", 8),
@@ -184,6 +210,7 @@ int main(void)
 	RUN(utf8_keys_are_utf8_after_decoding);
 	RUN(raw_keys_are_any_bytes);
 	RUN(names_that_do_not_fit_are_too_long);
+	RUN(a_key_has_one_canonical_name);
 	RUN(routing_hashes_integers_little_endian);
 	RUN(routing_hashes_texts_and_bytes_as_they_are);
 	return tap_done();
