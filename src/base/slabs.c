@@ -22,7 +22,6 @@ struct sfs_slabs {
 	size_t slab_bytes;
 	uint8_t *map; /* as mmap gave it */
 	size_t map_bytes;
-	size_t waiting;    /* threads; protected by lock */
 	size_t free_count; /* protected by lock, as free */
 	uint8_t *free[];
 };
@@ -102,20 +101,13 @@ size_t sfs_slabs_bytes(const struct sfs_slabs *s)
 	return s->slab_bytes;
 }
 
-size_t sfs_slabs_count(const struct sfs_slabs *s)
-{
-	return s->count;
-}
-
 uint8_t *sfs_slabs_get(struct sfs_slabs *s)
 {
 	uint8_t *slab;
 
 	pthread_mutex_lock(&s->lock);
-	s->waiting++;
 	while (s->free_count == 0)
 		pthread_cond_wait(&s->freed, &s->lock);
-	s->waiting--;
 	slab = s->free[--s->free_count];
 	pthread_mutex_unlock(&s->lock);
 	return slab;
@@ -138,14 +130,4 @@ void sfs_slabs_put(struct sfs_slabs *s, uint8_t *slab)
 	s->free[s->free_count++] = slab;
 	pthread_cond_signal(&s->freed);
 	pthread_mutex_unlock(&s->lock);
-}
-
-bool sfs_slabs_is_wanted(struct sfs_slabs *s)
-{
-	bool is_wanted;
-
-	pthread_mutex_lock(&s->lock);
-	is_wanted = s->waiting > s->free_count;
-	pthread_mutex_unlock(&s->lock);
-	return is_wanted;
 }

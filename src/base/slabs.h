@@ -4,7 +4,6 @@
 
 #include "shardyfs/err.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,14 +20,10 @@ enum sfs_rc sfs_slabs_new(size_t count, size_t slab_bytes,
 void sfs_slabs_free(struct sfs_slabs *s); /* all were put back; NULL is fine */
 
 size_t sfs_slabs_bytes(const struct sfs_slabs *s); /* of one */
-size_t sfs_slabs_count(const struct sfs_slabs *s);
 
 /* Waits for one that is free. */
 uint8_t *sfs_slabs_get(struct sfs_slabs *s);
 uint8_t *sfs_slabs_try_get(struct sfs_slabs *s); /* NULL: none is free */
 void sfs_slabs_put(struct sfs_slabs *s, uint8_t *slab);
-
-/* Somebody waits: whoever holds one without need should put it back. */
-bool sfs_slabs_is_wanted(struct sfs_slabs *s);
 
 #endif

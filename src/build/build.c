@@ -28,11 +28,8 @@
 #include "build/build_internal.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "format/manifest.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static _Atomic uint64_t last_number;
@@ -85,21 +82,6 @@ uint64_t sfs_build_number(const struct sfs_build *b)
 	return b->number;
 }
 
-int64_t sfs_build_begun_ns(const struct sfs_build *b)
-{
-	return b->begun_ns;
-}
-
-/* defaults is written once, by mkdir. */
-static int64_t read_begun_ns(int dir_fd)
-{
-	struct stat st;
-
-	if (fstatat(dir_fd, SFS_FILES_DEFAULTS, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return 0;
-	return sfs_timespec_ns(&st.st_mtim);
-}
-
 static struct sfs_build *alloc_build(const struct sfs_build_options *o,
                                      struct sfs_err *err)
 {
@@ -135,7 +117,6 @@ enum sfs_rc sfs_build_new(const struct sfs_build_options *options, int dir_fd,
 
 	if (b == NULL)
 		return SFS_E_NO_MEMORY;
-	b->begun_ns = read_begun_ns(dir_fd);
 	rc = sfs_files_open(dir_fd, &b->files, err);
 	if (rc == SFS_OK)
 		rc = sfs_engine_new(context, b->name, b->files, &b->engine,

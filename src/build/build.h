@@ -25,7 +25,6 @@ struct sfs_build *sfs_build_ref(struct sfs_build *b);
 void sfs_build_unref(struct sfs_build *b); /* NULL is fine */
 const char *sfs_build_name(const struct sfs_build *b);
 uint64_t sfs_build_number(const struct sfs_build *b); /* of this process */
-int64_t sfs_build_begun_ns(const struct sfs_build *b);
 
 /*
  * Files. TOP holds config.yaml, message, tag, and scratch; INGEST and KEYS

@@ -23,28 +23,31 @@ bool sfs_build_has_dir(struct sfs_build *b, enum sfs_build_dir dir)
 	return has;
 }
 
-enum sfs_rc sfs_build_rmdir(struct sfs_build *b, enum sfs_build_dir dir,
-                            struct sfs_err *err)
+typedef enum sfs_rc dir_fn(struct sfs_files *f, enum sfs_build_dir dir,
+                           struct sfs_err *err);
+
+static enum sfs_rc change_dir(struct sfs_build *b, dir_fn *change,
+                              enum sfs_build_dir dir, struct sfs_err *err)
 {
 	enum sfs_rc rc = sfs_build_enter_change(b, err);
 
 	if (rc != SFS_OK)
 		return rc;
-	rc = sfs_files_rmdir(b->files, dir, err);
+	rc = change(b->files, dir, err);
 	sfs_build_leave_change(b);
 	return rc;
+}
+
+enum sfs_rc sfs_build_rmdir(struct sfs_build *b, enum sfs_build_dir dir,
+                            struct sfs_err *err)
+{
+	return change_dir(b, sfs_files_rmdir, dir, err);
 }
 
 enum sfs_rc sfs_build_mkdir(struct sfs_build *b, enum sfs_build_dir dir,
                             struct sfs_err *err)
 {
-	enum sfs_rc rc = sfs_build_enter_change(b, err);
-
-	if (rc != SFS_OK)
-		return rc;
-	rc = sfs_files_mkdir(b->files, dir, err);
-	sfs_build_leave_change(b);
-	return rc;
+	return change_dir(b, sfs_files_mkdir, dir, err);
 }
 
 enum sfs_rc sfs_build_dir_stat(struct sfs_build *b, enum sfs_build_dir dir,

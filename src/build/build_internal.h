@@ -24,7 +24,6 @@ enum sfs_build_state {
 struct sfs_build {
 	char *name; /* immutable, as all up to lock */
 	uint64_t number;
-	int64_t begun_ns;
 	size_t value_max;
 	bool sync_on_close;
 	struct sfs_catalog *catalog;

@@ -43,7 +43,6 @@ static void begin(struct world *w, uint32_t num_dbs, unsigned fan_in)
 
 static void end(struct world *w)
 {
-	IS_INT(sfs_slabs_count(w->slabs), SLABS);
 	for (int i = 0; i < SLABS; i++)
 		OK(sfs_slabs_try_get(w->slabs) != NULL);
 	sfs_runs_free(w->overlay);
