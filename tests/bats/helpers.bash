@@ -297,6 +297,33 @@ has() {
 	}
 }
 
+ctl() {
+	within "$SFS_BUILD/shardyctl" "$@"
+}
+
+# status STATUS ARGUMENTS...: runs shardyctl, wants that exit status; what it
+# prints is in $out and $err.
+status() {
+	local got=0
+
+	ctl "${@:2}" >"$dir/out" 2>"$dir/err" || got=$?
+	out=$(<"$dir/out")
+	err=$(<"$dir/err")
+	is "$got" "$1" || {
+		printf '%s\n' "$err"
+		return 1
+	}
+}
+
+# json EXPRESSION: what it says of the document d in $dir/out.
+json() {
+	"$PYTHON" -I -S -c '
+import json, sys
+with open(sys.argv[1]) as f:
+    d = json.load(f)
+print(eval(sys.argv[2]))' "$dir/out" "$1"
+}
+
 check_logs() {
 	local found bad=0
 

@@ -8,33 +8,6 @@ load helpers
 # Set by helpers, and by status: what was printed.
 : "${dir:=}" "${mnt:=}" "${daemon:=}" "${out:=}" "${err:=}"
 
-ctl() {
-	within "$SFS_BUILD/shardyctl" "$@"
-}
-
-# status STATUS ARGUMENTS...: runs shardyctl, wants that exit status; what it
-# prints is in $out and $err.
-status() {
-	local got=0
-
-	ctl "${@:2}" >"$dir/out" 2>"$dir/err" || got=$?
-	out=$(<"$dir/out")
-	err=$(<"$dir/err")
-	is "$got" "$1" || {
-		printf '%s\n' "$err"
-		return 1
-	}
-}
-
-# json EXPRESSION: what it says of the document d in $dir/out.
-json() {
-	"$PYTHON" -I -S -c '
-import json, sys
-with open(sys.argv[1]) as f:
-    d = json.load(f)
-print(eval(sys.argv[2]))' "$dir/out" "$1"
-}
-
 # check_golden NAME [OPTIONS...]
 check_golden() {
 	require python3
