@@ -452,12 +452,27 @@ static enum sfs_rc set_facts(struct sfs_fs *fs, struct sfs_staged *n,
 	return rc;
 }
 
+/*
+ * Links take times and owners and have their own all the same: cp -a, tar and
+ * rsync set them of every link that they make.
+ */
+static bool is_link(struct sfs_fs *fs, uint64_t node)
+{
+	struct sfs_node n = sfs_node_of(node);
+	struct sfs_frozen_info info;
+
+	return n.class == SFS_NODE_FROZEN &&
+	       sfs_frozen_info(fs->frozen, n.number, &info) && info.is_link;
+}
+
 /* Control files take a truncation to nothing; snapshots are immutable. */
 static enum sfs_rc set_elsewhere(struct sfs_fs *fs, uint64_t node,
                                  const struct sfs_setattr *wish,
                                  struct sfs_err *err)
 {
 	if (sfs_fs_is_writable(fs, node) && !wish->has_mode && !wish->has_owner)
+		return SFS_OK;
+	if (is_link(fs, node) && !wish->has_size && !wish->has_mode)
 		return SFS_OK;
 	if (node == SFS_STATIC_STAGING || node == SFS_STATIC_PUBLISH ||
 	    node == SFS_STATIC_TAGS)

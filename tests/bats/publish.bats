@@ -256,6 +256,24 @@ shutil.move(*sys.argv[1:])' "$mnt/staging/a" "$mnt/publish"
 	is "$(within ls -A "$mnt/tags" | tr '\n' ' ')" 'v2 v3 '
 }
 
+@test "cp -a, tar and touch -h make links, whose times are ignored" {
+	mount_empty
+	publish a 1 3 a
+	within mkdir "$mnt/staging/b"
+	mkdir "$dir/from"
+	ln -s ../../current "$dir/from/base"
+	within cp -a "$dir/from/base" "$mnt/staging/b/"
+	is "$(within readlink "$mnt/staging/b/base")" \
+		"../../snapshots/$(current)"
+	within touch -h "$mnt/staging/b/base"
+	ln -s ../current "$dir/from/v1"
+	within tar -C "$dir/from" -cf "$dir/links.tar" v1
+	within tar -C "$mnt/tags" -Pxf "$dir/links.tar"
+	within touch -h -d 2001-01-01 "$mnt/tags/v1"
+	is "$(content tags/v1/keys/2)" 'a 2'
+	fails_with EROFS utime "$mnt/keys/1"
+}
+
 @test "the tag of a build is set by publishing, and must be free" {
 	mount_empty
 	stage a 1 2 a
