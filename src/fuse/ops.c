@@ -142,6 +142,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want &=
 		~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC);
 	conn->want |= conn->capable & FUSE_CAP_PARALLEL_DIROPS;
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP /* else session.c asks for them */
+	conn->want |= conn->capable & (FUSE_CAP_HANDLE_KILLPRIV_V2 |
+	                               FUSE_CAP_DIRECT_IO_ALLOW_MMAP);
+#endif
 	conn->max_background = BACKGROUND;
 	s->can_expire = (conn->capable & FUSE_CAP_EXPIRE_ONLY) != 0;
 	/* Linux 6.14, protocol 7.42, raised FUSE_NAME_MAX from 1024. */

@@ -17,25 +17,46 @@
 
 #if FUSE_VERSION < FUSE_MAKE_VERSION(3, 17)
 /*
- * libfuse before 3.17 never passes FUSE_PARALLEL_DIROPS on to the kernel,
- * which then looks names up in one directory one at a time. So the bit is
- * set on its way out, in the reply to INIT: the first reply of a connection,
- * and the only one with this length then.
+ * What libfuse before 3.17 cannot ask the kernel for is added to its reply to
+ * INIT: the first reply of a connection, and the only one with this length
+ * then. A kernel passes over what it does not know.
+ *
+ * PARALLEL_DIROPS: without it names are looked up in one directory one at a
+ * time. HANDLE_KILLPRIV_V2: without it every WRITE and chown asks for
+ * security.capability first; there are none here, and set-user-ID bits mean
+ * nothing on a mount that is nosuid. DIRECT_IO_ALLOW_MMAP (6.6): files that
+ * bypass the page cache can be mapped shared all the same.
  */
+enum {
+	INIT_OUT_BYTES = 64,
+	FLAGS_AT = 12,
+	FLAGS2_AT = 32,
+	PARALLEL_DIROPS = 1 << 18,
+	HANDLE_KILLPRIV_V2 = 1 << 28,
+	INIT_EXT = 1 << 30, /* flags2 counts */
+	FLAGS2_DIRECT_IO_ALLOW_MMAP = 1 << 4,
+};
+
+static void add_flags(char *at, uint32_t more)
+{
+	uint32_t flags;
+
+	memcpy(&flags, at, sizeof(flags));
+	flags |= more;
+	memcpy(at, &flags, sizeof(flags));
+}
+
 static ssize_t write_patched(int fd, struct iovec *iov, int count, void *data)
 {
-	enum { INIT_OUT_BYTES = 64, FLAGS_WORD = 3 };
-	const uint32_t parallel_dirops = 1u << 18;
 	struct sfs_session *s = data;
-	uint32_t flags;
-	char *word;
+	char *reply;
 
 	if (count == 2 && iov[1].iov_len == INIT_OUT_BYTES &&
 	    !atomic_exchange(&s->is_greeted, true)) {
-		word = (char *)iov[1].iov_base + FLAGS_WORD * sizeof(flags);
-		memcpy(&flags, word, sizeof(flags));
-		flags |= parallel_dirops;
-		memcpy(word, &flags, sizeof(flags));
+		reply = iov[1].iov_base;
+		add_flags(reply + FLAGS_AT,
+		          PARALLEL_DIROPS | HANDLE_KILLPRIV_V2 | INIT_EXT);
+		add_flags(reply + FLAGS2_AT, FLAGS2_DIRECT_IO_ALLOW_MMAP);
 	}
 	return writev(fd, iov, count);
 }
@@ -51,13 +72,13 @@ static const struct fuse_custom_io patched_io = {
 	.read = read_plain,
 };
 
-static int ask_for_parallel_lookups(struct sfs_session *s)
+static int ask_for_more(struct sfs_session *s)
 {
 	return fuse_session_custom_io(s->se, &patched_io,
 	                              fuse_session_fd(s->se));
 }
 #else
-static int ask_for_parallel_lookups(struct sfs_session *s)
+static int ask_for_more(struct sfs_session *s)
 {
 	(void)s; /* op_init asks, and is heard */
 	return 0;
@@ -159,7 +180,7 @@ enum sfs_rc sfs_session_open(const struct sfs_session_config *config,
 	if (rc == SFS_OK &&
 	    fuse_session_mount(s->se, s->config.mountpoint) != 0)
 		rc = mount_failed(config, err);
-	if (rc == SFS_OK && ask_for_parallel_lookups(s) != 0)
+	if (rc == SFS_OK && ask_for_more(s) != 0)
 		rc = sfs_err_set(err, SFS_E_UNSUPPORTED,
 		                 "libfuse refused custom I/O");
 	if (rc != SFS_OK) {

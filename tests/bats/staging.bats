@@ -54,7 +54,7 @@ mount_on_base() {
 
 @test "system calls on staged files do what POSIX says" {
 	mount_build
-	python staged_calls.py "$build" "$build/keys"
+	python staged_calls.py "$build" "$build/keys" "$build/ingest"
 }
 
 @test "generated files can be opened, and are not listed" {
