@@ -55,12 +55,14 @@ enum sfs_rc sfs_base_find(struct sfs_fs *fs, struct sfs_site *site,
 {
 	uint8_t buf[SFS_FS_NAME_MAX + 8];
 	struct sfs_snapshot *base;
+	struct sfs_snapshot_id id;
 	struct sfs_pair_info info;
 	struct sfs_bytes key;
 	enum sfs_rc rc;
 
 	*found = false;
 	if (strlen(name) > SFS_FS_NAME_MAX ||
+	    !sfs_build_get_base(site->build, &id) ||
 	    sfs_build_is_removed(site->build, name))
 		return SFS_OK;
 	rc = enter_base(fs, site, &base, call, err);
