@@ -3,6 +3,7 @@
  * shardyctl: the same engine without a mount, and the commands that look
  * after mounts. Finds the command, reads its line, runs it.
  */
+#include "base/alloc.h"
 #include "base/log.h"
 #include "cli/ctl.h"
 
@@ -58,6 +59,7 @@ int main(int argc, char **argv)
 {
 	const struct sfs_ctl_command *command;
 
+	sfs_alloc_tune();
 	if (argc < 2) {
 		sfs_ctl_note("no command (shardyctl --help lists them)");
 		return SFS_CTL_USAGE;

@@ -515,6 +515,7 @@ int main(int argc, char **argv)
 	struct sfs_err err;
 	int status;
 
+	sfs_alloc_tune();
 	if (sfs_options_parse(argc, argv, environ, &options, &err) != SFS_OK)
 		status = refuse_usage(&options);
 	else if (options.show_help)

@@ -18,6 +18,9 @@ char *sfs_strdup(const char *s) SFS_NODISCARD;
 char *sfs_memdup0(const void *data, size_t len) SFS_NODISCARD; /* adds NUL */
 void sfs_free(void *p);
 
+/* Once, before there are threads: bounds what they hold without use. */
+void sfs_alloc_tune(void);
+
 /*
  * For tests: the nth allocation from now (1: the next) fails, once.
  * 0 switches it off. sfs_alloc_fault_count() tells how many failed.
