@@ -20,6 +20,7 @@
 enum {
 	GZIP_WINDOW_BITS = 15 + 16, /* zlib's way to say: gzip only */
 	GZIP_MAGIC_BYTES = 2,
+	GZIP_BYTES = 48 << 10, /* zlib does not tell; more than it takes */
 	ZSTD_WINDOW_BITS = 27,
 };
 
@@ -117,6 +118,12 @@ void sfs_inflate_reset(struct sfs_inflate *z)
 	z->is_whole = true;
 	z->has_ended = false;
 	z->has_more = false;
+}
+
+size_t sfs_inflate_memory(const struct sfs_inflate *z)
+{
+	return sizeof(*z) + (z->kind == SFS_COMPRESSION_GZIP ? GZIP_BYTES : 0) +
+	       ZSTD_sizeof_DCtx(z->zstd);
 }
 
 bool sfs_inflate_is_whole(const struct sfs_inflate *z)

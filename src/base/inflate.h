@@ -47,6 +47,9 @@ enum sfs_rc sfs_inflate_next(struct sfs_inflate *z,
                              struct sfs_inflate_step *step,
                              struct sfs_err *err) SFS_NODISCARD;
 
+/* Bytes that it has allocated, which depends on the window. */
+size_t sfs_inflate_memory(const struct sfs_inflate *z);
+
 /* True where the compressed bytes may end: not within a member or frame. */
 bool sfs_inflate_is_whole(const struct sfs_inflate *z);
 

@@ -14,7 +14,13 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { SLABS = 8, SLAB_MIN_BYTES = 4 << 20 };
+enum {
+	SLABS = 8,
+	SLAB_MIN_BYTES = 4 << 20,
+	/* with what each thread and the program take: 64 MiB */
+	LARGE_BYTES = 24 << 20,
+	IDLE_BYTES = 8 << 20,
+};
 
 /* --- opening and closing ------------------------------------------------------ */
 
@@ -36,6 +42,8 @@ static enum sfs_rc start_threads(struct sfs_area *a, struct sfs_err *err)
 		.run_prefix = a->run_prefix,
 		.url = a->url,
 		.slabs = a->slabs,
+		.large = &a->large,
+		.idle = &a->idle,
 		.workers = a->workers,
 		.spillers = a->spillers,
 		.threads = threads,
@@ -89,6 +97,8 @@ enum sfs_rc sfs_area_open(const struct sfs_area_config *config,
 	atomic_init(&a->is_stopping, false);
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->has_dead, NULL);
+	sfs_budget_init(&a->large, LARGE_BYTES);
+	sfs_budget_init(&a->idle, IDLE_BYTES);
 	rc = copy_config(a, config, err);
 	if (rc == SFS_OK)
 		rc = sfs_area_dir_open(a->dir, true, &a->dir_fd, err);
@@ -137,6 +147,8 @@ void sfs_area_close(struct sfs_area *a)
 	sfs_slabs_free(a->slabs);
 	if (a->dir_fd >= 0)
 		(void)close(a->dir_fd);
+	sfs_budget_destroy(&a->idle);
+	sfs_budget_destroy(&a->large);
 	pthread_cond_destroy(&a->has_dead);
 	pthread_mutex_destroy(&a->lock);
 	sfs_free(a->builds);

@@ -21,6 +21,8 @@ struct sfs_area {
 	char *url;
 	struct sfs_area_config config; /* its strings are the ones above */
 	struct sfs_slabs *slabs;
+	struct sfs_budget large;
+	struct sfs_budget idle;
 	struct sfs_workers *workers;
 	struct sfs_workers *spillers;
 	struct sfs_engine_context context;

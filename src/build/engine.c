@@ -397,6 +397,10 @@ enum sfs_rc sfs_engine_ingest_wait(struct sfs_engine *e, uint64_t seq,
 			break;
 		lists = lists && e->is_working; /* else the settler will */
 		is_listed = is_listed || lists;
+		if (s != NULL && s->is_put_off) {
+			s->is_awaited = true;
+			sfs_engine_kick_locked(e, s);
+		}
 		if (!lists)
 			wait_locked(e, LOOK_MS);
 		pthread_mutex_unlock(&e->lock);

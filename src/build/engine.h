@@ -3,6 +3,7 @@
 #define SFS_BUILD_ENGINE_H
 
 #include "base/buf.h"
+#include "base/budget.h"
 #include "base/slabs.h"
 #include "base/workers.h"
 #include "build/build_config.h"
@@ -30,6 +31,8 @@ struct sfs_engine_context {
 	const char *run_prefix;
 	const char *url; /* of the store, as the manifest will say */
 	struct sfs_slabs *slabs;
+	struct sfs_budget *large; /* records, windows: what is being read */
+	struct sfs_budget *idle;  /* unpacked so far, and open: what is not */
 	struct sfs_workers *workers;  /* that parse */
 	struct sfs_workers *spillers; /* that sort; they never wait for slabs */
 	unsigned threads;             /* builders */

@@ -25,7 +25,8 @@
  */
 enum {
 	SFS_ENGINE_SLOTS = 6,
-	SFS_ENGINE_FEED_BYTES = 1 << 20,
+	SFS_ENGINE_FEED_BYTES = 256 << 10,
+	SFS_ENGINE_UNPACKED_BYTES = 256 << 10,
 	SFS_ENGINE_PROBLEMS_BYTES = 256 << 10,
 	SFS_ENGINE_PROBLEMS_PER_FILE = 100,
 	SFS_ENGINE_SEQ_BITS = 22,
@@ -45,8 +46,10 @@ struct sfs_source {
 	bool is_incomplete;
 	bool is_listed;   /* seen by the listing under way */
 	bool is_finished; /* read to its end, which was announced */
-	uint64_t size;    /* written, as far as we were told */
-	uint64_t fed;     /* read */
+	bool is_put_off;  /* read on only once it is closed, or is_awaited */
+	bool is_awaited;
+	uint64_t size; /* written, as far as we were told */
+	uint64_t fed;  /* read */
 	uint64_t records;
 	uint64_t bad;
 	bool is_broken; /* what lies behind cannot be read: never skipped */
@@ -58,6 +61,12 @@ struct sfs_source {
 	uint8_t *buf; /* NULL while idle */
 	struct sfs_parser *parser;
 	struct sfs_inflate *inflate;
+	uint64_t at;                /* to read from; less than fed: once more */
+	uint64_t skip;              /* bytes to unpack that the parser has */
+	size_t large;               /* taken of the budget of that name */
+	size_t idle;                /* the same */
+	bool is_alone;              /* all of what is large */
+	bool is_starved;            /* there was not enough of it */
 	struct sfs_fill_slot *slot; /* held during a slice */
 	uint64_t slice_records;
 };
@@ -191,7 +200,26 @@ enum sfs_rc sfs_engine_refresh(struct sfs_engine *e,
 void sfs_engine_run_source(struct sfs_job *job);
 void sfs_engine_run_spill(struct sfs_job *job);
 void sfs_engine_spill_slot(struct sfs_fill_slot *slot);
+/* At the end of a slice, and before anything else is waited for. */
+void sfs_source_leave_slot(struct sfs_source *s);
+/* The file's bytes are damaged: it is read no further. */
+enum sfs_rc sfs_source_note_corrupt(struct sfs_source *s, const char *why,
+                                    struct sfs_err *err) SFS_NODISCARD;
+
+/* reading.c: the state of reading one file, and what it costs. */
+/* Opens what is not open yet; events are the parser's. */
+enum sfs_rc sfs_source_open_reading(struct sfs_source *s,
+                                    const struct sfs_parser_events *events,
+                                    struct sfs_err *err) SFS_NODISCARD;
 void sfs_source_close_reading(struct sfs_source *s);
+/* The event of that name; arg is the source. */
+enum sfs_rc sfs_source_fetch(void *arg, uint64_t offset, void *to, size_t len,
+                             struct sfs_err *err) SFS_NODISCARD;
+/* Reads at most len bytes on from s->at, which moves, also to 0. */
+enum sfs_rc sfs_source_feed(struct sfs_source *s, size_t len,
+                            struct sfs_err *err) SFS_NODISCARD;
+/* Nothing is read for a while. False: its place was given up. */
+bool sfs_source_rest(struct sfs_source *s);
 
 /* sources.c. The caller owns the work. */
 enum sfs_rc sfs_engine_relist(struct sfs_engine *e,

@@ -20,8 +20,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { INFLATED_BYTES = 256 << 10 };
-
 static struct sfs_source *source_of(struct sfs_job *job)
 {
 	return (struct sfs_source *)((char *)job -
@@ -88,8 +86,8 @@ void sfs_engine_spill_slot(struct sfs_fill_slot *slot)
 	sfs_workers_submit(e->context.spillers, &slot->job);
 }
 
-/* At the end of a slice; see the top of this file. */
-static void leave_slot(struct sfs_source *s)
+/* See the top of this file. */
+void sfs_source_leave_slot(struct sfs_source *s)
 {
 	struct sfs_fill_slot *slot = s->slot;
 	struct sfs_engine *e = s->engine;
@@ -178,93 +176,26 @@ static enum sfs_rc on_bad(void *arg, const struct sfs_bad_record *bad,
 	return SFS_OK;
 }
 
-/* --- slices ------------------------------------------------------------ */
-
-void sfs_source_close_reading(struct sfs_source *s)
-{
-	if (s->fd >= 0)
-		(void)close(s->fd);
-	s->fd = -1;
-	sfs_free(s->buf);
-	s->buf = NULL;
-	sfs_parser_free(s->parser);
-	s->parser = NULL;
-	sfs_inflate_free(s->inflate);
-	s->inflate = NULL;
-}
-
-static enum sfs_rc open_reading(struct sfs_source *s, struct sfs_err *err)
-{
-	struct sfs_engine *e = s->engine;
-	struct sfs_parser_config config = {
-		.format = s->format,
-		.encoding = e->config.key_encoding,
-		.value_max = e->context.value_max,
-	};
-	struct sfs_parser_events events = { on_record, on_bad, s };
-	enum sfs_rc rc = SFS_OK;
-
-	if (s->fd < 0)
-		rc = sfs_files_open_ingest(e->files, s->seq, &s->fd, err);
-	if (rc == SFS_OK && s->parser == NULL)
-		rc = sfs_parser_new(&config, &events, &s->parser, err);
-	if (rc == SFS_OK && s->inflate == NULL &&
-	    s->compression != SFS_COMPRESSION_NONE)
-		rc = sfs_inflate_new(s->compression, &s->inflate, err);
-	if (rc == SFS_OK && s->buf == NULL) {
-		s->buf = sfs_malloc(SFS_ENGINE_FEED_BYTES + INFLATED_BYTES);
-		if (s->buf == NULL)
-			rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
-	}
-	return rc;
-}
-
-/* A stream that cannot be inflated is a bad record, and ends the file. */
-static enum sfs_rc note_corrupt(struct sfs_source *s, const char *why,
-                                struct sfs_err *err)
+enum sfs_rc sfs_source_note_corrupt(struct sfs_source *s, const char *why,
+                                    struct sfs_err *err)
 {
 	struct sfs_bad_record bad = { .reason = why, .is_last = true };
 
+	pthread_mutex_lock(&s->engine->lock);
+	s->is_finished = true;
+	pthread_mutex_unlock(&s->engine->lock);
 	return on_bad(s, &bad, err);
 }
 
-static enum sfs_rc feed_compressed(struct sfs_source *s, size_t len,
-                                   struct sfs_err *err)
-{
-	struct sfs_inflate_step step = {
-		.in = s->buf,
-		.in_len = len,
-		.out = s->buf + SFS_ENGINE_FEED_BYTES,
-		.out_cap = INFLATED_BYTES,
-	};
-	enum sfs_rc rc;
-
-	do {
-		rc = sfs_inflate_next(s->inflate, &step, err);
-		if (rc == SFS_E_CORRUPT) {
-			char why[SFS_ERR_MSG_BYTES];
-
-			(void)snprintf(why, sizeof(why), "%s", err->msg);
-			pthread_mutex_lock(&s->engine->lock);
-			s->is_finished = true;
-			pthread_mutex_unlock(&s->engine->lock);
-			return note_corrupt(s, why, err);
-		}
-		if (rc == SFS_OK)
-			rc = sfs_parser_feed(s->parser, step.out, step.out_len,
-			                     err);
-		step.in += step.in_used;
-		step.in_len -= step.in_used;
-	} while (rc == SFS_OK && (step.in_used > 0 || step.out_len > 0));
-	return rc;
-}
+/* --- slices ------------------------------------------------------------ */
 
 static enum sfs_rc finish_reading(struct sfs_source *s, struct sfs_err *err)
 {
 	enum sfs_rc rc = SFS_OK;
 
 	if (s->inflate != NULL && !sfs_inflate_is_whole(s->inflate))
-		rc = note_corrupt(s, "the compressed data is cut off", err);
+		rc = sfs_source_note_corrupt(
+			s, "the compressed data is cut off", err);
 	if (rc == SFS_OK)
 		rc = sfs_parser_finish(s->parser, err);
 	return rc;
@@ -272,6 +203,18 @@ static enum sfs_rc finish_reading(struct sfs_source *s, struct sfs_err *err)
 
 /* What the next step of a file is. */
 enum step { STEP_NONE, STEP_FEED, STEP_FINISH };
+
+static bool is_due_locked(const struct sfs_source *s)
+{
+	const struct sfs_engine *e = s->engine;
+
+	if (e->is_closing || e->is_paused || e->needs_reset || s->is_finished ||
+	    s->fault.rc != SFS_OK)
+		return false;
+	if (!s->is_open)
+		return true;
+	return s->size > s->fed && (!s->is_put_off || s->is_awaited);
+}
 
 static enum step next_step(struct sfs_source *s, size_t *len)
 {
@@ -281,17 +224,13 @@ static enum step next_step(struct sfs_source *s, size_t *len)
 	pthread_mutex_lock(&e->lock);
 	s->records += s->slice_records;
 	s->slice_records = 0;
-	if (s->size > s->fed)
-		step = STEP_FEED;
-	else if (!s->is_open)
-		step = STEP_FINISH;
-	if (e->is_closing || e->is_paused || e->needs_reset || s->is_finished ||
-	    s->fault.rc != SFS_OK)
-		step = STEP_NONE;
+	if (is_due_locked(s))
+		step = s->at < s->size ? STEP_FEED : STEP_FINISH;
+	s->is_put_off = s->is_put_off && step == STEP_NONE;
 	if (step == STEP_FINISH) /* at once: it may grow while we finish */
 		s->is_finished = true;
-	*len = s->size - s->fed < SFS_ENGINE_FEED_BYTES
-	               ? (size_t)(s->size - s->fed)
+	*len = s->size - s->at < SFS_ENGINE_FEED_BYTES
+	               ? (size_t)(s->size - s->at)
 	               : SFS_ENGINE_FEED_BYTES;
 	pthread_mutex_unlock(&e->lock);
 	return step;
@@ -300,34 +239,36 @@ static enum step next_step(struct sfs_source *s, size_t *len)
 static enum sfs_rc feed(struct sfs_source *s, size_t len, struct sfs_err *err)
 {
 	enum sfs_rc rc;
-	ssize_t got;
 
-	got = pread(s->fd, s->buf, len, (off_t)s->fed);
-	if (got < 0)
-		return sfs_err_sys(err, errno, "ingest/%s", s->name);
-	if (got == 0) /* truncated: we will be told */
-		return sfs_err_set(err, SFS_E_STALE, "ingest/%s shrank",
-		                   s->name);
-	rc = s->inflate != NULL
-	             ? feed_compressed(s, (size_t)got, err)
-	             : sfs_parser_feed(s->parser, s->buf, (size_t)got, err);
+	rc = sfs_source_feed(s, len, err);
+	if (rc != SFS_OK)
+		return rc;
 	pthread_mutex_lock(&s->engine->lock);
-	s->fed += (uint64_t)got;
+	if (s->at > s->fed)
+		s->fed = s->at;
 	s->engine->busy_ms = (uint64_t)sfs_clock_ms();
 	if (s->engine->started_ms == 0)
 		s->engine->started_ms = s->engine->busy_ms;
 	pthread_mutex_unlock(&s->engine->lock);
-	return rc;
+	return SFS_OK;
 }
 
 static enum sfs_rc read_slice(struct sfs_source *s, struct sfs_err *err)
 {
+	const struct sfs_parser_events events = {
+		.record = on_record,
+		.bad = on_bad,
+		.fetch = s->compression == SFS_COMPRESSION_NONE
+		                 ? sfs_source_fetch
+		                 : NULL,
+		.arg = s,
+	};
 	enum sfs_rc rc = SFS_OK;
 	enum step step;
 	size_t len;
 
 	while (rc == SFS_OK && (step = next_step(s, &len)) != STEP_NONE) {
-		rc = open_reading(s, err);
+		rc = sfs_source_open_reading(s, &events, err);
 		if (rc == SFS_OK && step == STEP_FEED)
 			rc = feed(s, len, err);
 		if (rc != SFS_OK || step == STEP_FEED)
@@ -343,6 +284,7 @@ void sfs_engine_run_source(struct sfs_job *job)
 	struct sfs_engine *e = s->engine;
 	struct sfs_err err;
 	enum sfs_rc rc;
+	bool has_place;
 	bool may_run;
 
 	pthread_mutex_lock(&e->lock);
@@ -352,12 +294,15 @@ void sfs_engine_run_source(struct sfs_job *job)
 	if (!may_run)
 		return;
 	rc = read_slice(s, &err);
-	leave_slot(s);
+	sfs_source_leave_slot(s);
+	has_place = sfs_source_rest(s);
 	pthread_mutex_lock(&e->lock);
 	if (rc != SFS_OK)
 		s->fault = err;
 	if (rc != SFS_OK || s->is_finished)
 		sfs_source_close_reading(s);
+	s->is_put_off = s->is_put_off || !has_place;
+	s->is_awaited = s->is_awaited && s->fed < s->size;
 	e->slices--;
 	pthread_cond_broadcast(&e->changed);
 	pthread_mutex_unlock(&e->lock);

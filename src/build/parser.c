@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cuts what is fed into records. A record that lies whole in the fed bytes is
- * read where it is; only one that a cut divides is collected, up to the size
- * that a record may have, beyond which its bytes are dropped up to its end.
- * What is given out depends on the bytes alone, never on the cuts.
+ * read where it is; only one that a cut divides is collected, and a large one
+ * of those, if possible, not before its end was seen: files that are open in
+ * the middle of a record, however many, hold next to nothing. A record longer
+ * than it may be is dropped up to its end. What is given out depends on the
+ * bytes alone, never on the cuts.
  */
 #include "build/parser.h"
 
@@ -18,8 +20,6 @@
 enum {
 	/* A key in hexadecimal, names and punctuation. */
 	TEXT_SLACK_BYTES = 3 << 20,
-	/* Buffers that one large record made larger are not kept. */
-	KEEP_BYTES = 1 << 20,
 	BOM_BYTES = 3,
 };
 
@@ -187,12 +187,22 @@ enum sfs_rc sfs_parser_give_bad(struct sfs_parser *p, bool is_last,
 	return p->events.bad(p->events.arg, &bad, err);
 }
 
+/* What one large record made larger is not kept. */
 static void shrink(struct sfs_buf *b)
 {
-	if (b->cap > KEEP_BYTES)
+	if (b->cap > SFS_PARSER_HELD_BYTES)
 		sfs_buf_release(b);
 	else
 		sfs_buf_reset(b);
+}
+
+static void close_record(struct sfs_parser *p)
+{
+	p->open_len = 0;
+	p->newlines = 0;
+	p->csv_state = SFS_CSV_CELL;
+	p->is_too_long = false;
+	p->is_away = false;
 }
 
 void sfs_parser_next(struct sfs_parser *p)
@@ -201,14 +211,89 @@ void sfs_parser_next(struct sfs_parser *p)
 
 	p->offset += p->open_len;
 	p->line += 1 + p->newlines;
-	p->open_len = 0;
-	p->newlines = 0;
-	p->csv_state = SFS_CSV_CELL;
-	p->is_too_long = false;
+	close_record(p);
 	shrink(&p->held);
 	shrink(&p->json.scratch);
 	for (i = 0; i < SFS_FIELD_CLASSES; i++)
 		shrink(&p->decoded[i]);
+}
+
+void sfs_parser_rest(struct sfs_parser *p)
+{
+	p->is_away = p->events.fetch != NULL;
+	if (p->open_len == 0 || p->is_away || p->is_too_long)
+		sfs_buf_release(&p->held);
+	sfs_buf_release(&p->json.scratch);
+	for (size_t i = 0; i < SFS_FIELD_CLASSES; i++)
+		sfs_buf_release(&p->decoded[i]);
+}
+
+void sfs_parser_rewind(struct sfs_parser *p)
+{
+	close_record(p);
+	sfs_buf_release(&p->held);
+}
+
+size_t sfs_parser_held(const struct sfs_parser *p)
+{
+	return p->held.len;
+}
+
+/* The open record's first len bytes are held again. */
+static enum sfs_rc bring_back(struct sfs_parser *p, size_t len,
+                              struct sfs_err *err)
+{
+	void *room;
+	enum sfs_rc rc;
+
+	sfs_buf_reset(&p->held);
+	room = sfs_buf_reserve(&p->held, len);
+	if (room == NULL)
+		return sfs_buf_finish(&p->held, "parser", err);
+	rc = p->events.fetch(p->events.arg, p->offset, room, len, err);
+	if (rc != SFS_OK)
+		return rc;
+	p->held.len = len;
+	p->held.data[len] = '\0';
+	p->is_away = false;
+	return SFS_OK;
+}
+
+enum sfs_rc sfs_parser_hold(struct sfs_parser *p, const uint8_t *data,
+                            size_t len, struct sfs_err *err)
+{
+	const bool is_large = p->events.fetch != NULL &&
+	                      p->open_len + len > SFS_PARSER_HELD_BYTES;
+	enum sfs_rc rc = SFS_OK;
+
+	if (p->is_too_long)
+		return SFS_OK;
+	p->is_too_long = len > p->text_max - p->open_len;
+	p->is_away = p->is_away || is_large;
+	if (p->is_too_long || is_large) {
+		sfs_buf_release(&p->held);
+		return SFS_OK;
+	}
+	if (p->is_away)
+		rc = bring_back(p, (size_t)p->open_len, err);
+	if (rc != SFS_OK)
+		return rc;
+	sfs_buf_add(&p->held, data, len);
+	return sfs_buf_finish(&p->held, "parser", err);
+}
+
+enum sfs_rc sfs_parser_collect(struct sfs_parser *p, size_t len,
+                               struct sfs_bytes *out, struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	*out = (struct sfs_bytes){ NULL, 0 };
+	if (p->is_too_long)
+		return SFS_OK;
+	if (p->is_away)
+		rc = bring_back(p, len, err);
+	*out = (struct sfs_bytes){ (const uint8_t *)p->held.data, p->held.len };
+	return rc;
 }
 
 static bool is_table(const struct sfs_parser *p)
@@ -282,21 +367,6 @@ static enum sfs_rc end_text(struct sfs_parser *p, struct sfs_bytes text,
 	return rc;
 }
 
-/* Keeps the next bytes of the open record, unless it is too long. */
-static enum sfs_rc hold(struct sfs_parser *p, const uint8_t *data, size_t len,
-                        struct sfs_err *err)
-{
-	if (p->is_too_long)
-		return SFS_OK;
-	if (len > p->text_max - p->held.len) {
-		p->is_too_long = true;
-		sfs_buf_release(&p->held);
-		return SFS_OK;
-	}
-	sfs_buf_add(&p->held, data, len);
-	return sfs_buf_finish(&p->held, "parser", err);
-}
-
 static size_t find_end(struct sfs_parser *p, const uint8_t *data, size_t len,
                        bool *is_end)
 {
@@ -315,19 +385,18 @@ static enum sfs_rc feed_record(struct sfs_parser *p, const uint8_t *data,
 {
 	struct sfs_bytes text = { data, 0 };
 	bool is_whole_here = p->open_len == 0;
+	enum sfs_rc rc = SFS_OK;
 	bool is_end = false;
-	enum sfs_rc rc;
 
 	*used = find_end(p, data, len, &is_end);
-	p->open_len += *used;
 	text.len = *used - is_end;
-	if (!is_whole_here || !is_end) {
-		rc = hold(p, data, text.len, err);
-		if (rc != SFS_OK || !is_end)
-			return rc;
-		text.data = (const uint8_t *)p->held.data;
-		text.len = p->held.len;
-	}
+	if (!is_whole_here || !is_end)
+		rc = sfs_parser_hold(p, data, text.len, err);
+	p->open_len += *used;
+	if (rc == SFS_OK && is_end && !is_whole_here)
+		rc = sfs_parser_collect(p, (size_t)p->open_len - 1, &text, err);
+	if (rc != SFS_OK || !is_end)
+		return rc;
 	return end_text(p, text, err);
 }
 
@@ -352,11 +421,13 @@ enum sfs_rc sfs_parser_feed(struct sfs_parser *p, const void *data, size_t len,
 
 enum sfs_rc sfs_parser_finish(struct sfs_parser *p, struct sfs_err *err)
 {
-	struct sfs_bytes text = { (const uint8_t *)p->held.data, p->held.len };
+	struct sfs_bytes text;
+	enum sfs_rc rc;
 
 	if (p->open_len == 0)
 		return SFS_OK;
 	if (p->config.format == SFS_INGEST_KV)
 		return sfs_kv_finish(p, err);
-	return end_text(p, text, err);
+	rc = sfs_parser_collect(p, (size_t)p->open_len, &text, err);
+	return rc == SFS_OK ? end_text(p, text, err) : rc;
 }

@@ -14,9 +14,15 @@
 /*
  * Parsers of ingest files: bytes in, cut anywhere, records out. The cuts
  * change nothing of what comes out. Memory is bounded whatever comes: by one
- * open record (.kv: value_max and a key; text: half as much again, and 3 MiB)
- * and its decoded value. The formats are specified in shardyfs-ingest(5).
+ * record (.kv: value_max and a key; text: half as much again, and 3 MiB) and
+ * its decoded value. The formats are specified in shardyfs-ingest(5).
+ *
+ * A record that is open is held up to SFS_PARSER_HELD_BYTES. A longer one is
+ * not, if its bytes can be had again: each is looked at once to find the end,
+ * and then all are fetched.
  */
+enum { SFS_PARSER_HELD_BYTES = 256 << 10 };
+
 enum sfs_ingest_format {
 	SFS_INGEST_INVALID = 0,
 	SFS_INGEST_JSONL,
@@ -55,6 +61,9 @@ struct sfs_parser_events {
 	                      struct sfs_err *err);
 	enum sfs_rc (*bad)(void *arg, const struct sfs_bad_record *bad,
 	                   struct sfs_err *err);
+	/* Copies what was fed from offset on. NULL: it cannot be had again. */
+	enum sfs_rc (*fetch)(void *arg, uint64_t offset, void *to, size_t len,
+	                     struct sfs_err *err);
 	void *arg;
 };
 
@@ -93,5 +102,14 @@ enum sfs_rc sfs_parser_finish(struct sfs_parser *p,
  * Within an event: before the record that it tells.
  */
 uint64_t sfs_parser_offset(const struct sfs_parser *p);
+
+/* Nothing is fed for a while: keeps only what cannot be had again. */
+void sfs_parser_rest(struct sfs_parser *p);
+
+/* Forgets the open record; sfs_parser_offset() is where to feed from. */
+void sfs_parser_rewind(struct sfs_parser *p);
+
+/* Bytes of the open record that are held. */
+size_t sfs_parser_held(const struct sfs_parser *p);
 
 #endif

@@ -59,7 +59,8 @@ struct sfs_parser {
 	uint64_t open_len; /* bytes of it that came */
 	uint64_t newlines; /* within it */
 	struct sfs_buf held;
-	bool is_too_long; /* its bytes are not held */
+	bool is_away;     /* nothing is held: its bytes can be fetched */
+	bool is_too_long; /* its bytes are not held, nor needed */
 	bool is_over;     /* nothing more is read */
 
 	uint64_t kv_need;  /* bytes that it has; known with its head */
@@ -95,6 +96,18 @@ enum sfs_rc sfs_parser_give(struct sfs_parser *p, const struct sfs_record *r,
                             struct sfs_err *err) SFS_NODISCARD;
 enum sfs_rc sfs_parser_give_bad(struct sfs_parser *p, bool is_last,
                                 struct sfs_err *err) SFS_NODISCARD;
+
+/*
+ * The next bytes of the open record, before open_len has them: they are held,
+ * unless it is too long or they can be fetched once its end is known.
+ */
+enum sfs_rc sfs_parser_hold(struct sfs_parser *p, const uint8_t *data,
+                            size_t len, struct sfs_err *err) SFS_NODISCARD;
+
+/* The whole open record, which has len bytes; none if it is too long. */
+enum sfs_rc sfs_parser_collect(struct sfs_parser *p, size_t len,
+                               struct sfs_bytes *out,
+                               struct sfs_err *err) SFS_NODISCARD;
 
 /* The open record is over. */
 void sfs_parser_next(struct sfs_parser *p);

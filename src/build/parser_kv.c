@@ -84,21 +84,37 @@ static enum sfs_rc end_record(struct sfs_parser *p, const uint8_t *data,
 	return sfs_parser_give_bad(p, false, err);
 }
 
+/* They were fetched: they may have changed since their head was read. */
+static enum sfs_rc collect(struct sfs_parser *p, struct sfs_bytes *out,
+                           struct sfs_err *err)
+{
+	enum sfs_rc rc = sfs_parser_collect(p, (size_t)p->kv_need, out, err);
+	struct head h;
+
+	if (rc != SFS_OK || p->is_too_long)
+		return rc;
+	h = read_head(out->data);
+	if ((uint64_t)SFS_KV_HEAD_BYTES + h.key_len + h.value_len == p->kv_need)
+		return SFS_OK;
+	return sfs_err_set(err, SFS_E_STALE,
+	                   "a .kv record changed while it was read");
+}
+
 /* Takes the next bytes of a record that lies in pieces. */
 static enum sfs_rc feed_piece(struct sfs_parser *p, const uint8_t *data,
                               size_t len, size_t *used, struct sfs_err *err)
 {
 	const bool in_head = p->open_len < SFS_KV_HEAD_BYTES;
 	const uint64_t need = in_head ? SFS_KV_HEAD_BYTES : p->kv_need;
-	enum sfs_rc rc = SFS_OK;
+	struct sfs_bytes whole;
 	struct head h;
+	enum sfs_rc rc;
 
 	*used = need - p->open_len < len ? (size_t)(need - p->open_len) : len;
+	rc = sfs_parser_hold(p, data, *used, err);
 	p->open_len += *used;
-	if (!p->is_too_long)
-		sfs_buf_add(&p->held, data, *used);
-	if (p->held.failed != SFS_OK)
-		return sfs_buf_finish(&p->held, "parser", err);
+	if (rc != SFS_OK)
+		return rc;
 	if (in_head && p->open_len == SFS_KV_HEAD_BYTES) {
 		h = read_head((const uint8_t *)p->held.data);
 		if (check_head(p, &h) != SFS_OK)
@@ -106,7 +122,9 @@ static enum sfs_rc feed_piece(struct sfs_parser *p, const uint8_t *data,
 	}
 	if (p->open_len < SFS_KV_HEAD_BYTES || p->open_len < p->kv_need)
 		return SFS_OK;
-	rc = end_record(p, (const uint8_t *)p->held.data, err);
+	rc = collect(p, &whole, err);
+	if (rc == SFS_OK)
+		rc = end_record(p, whole.data, err);
 	if (rc == SFS_OK)
 		sfs_parser_next(p);
 	return rc;

@@ -314,6 +314,7 @@ static bool is_behind_locked(struct sfs_engine *e)
 		    s->fault.rc != SFS_OK)
 			continue;
 		if (s->fed < s->size || !s->is_open) {
+			s->is_awaited = true;
 			sfs_engine_kick_locked(e, s);
 			is_behind = true;
 		}

@@ -8,6 +8,7 @@ build publishes.
 import errno
 import gzip
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -21,7 +22,7 @@ BUILD_MEMORY_MIB = 64
 VALUE_MAX_MIB = 8
 SLACK_MIB = 64
 ENDLESS_MIB = 1024
-LARGE_FILES = 1
+LARGE_FILES = 12
 GOOD = b'{"key": "good", "value": "kept"}\n'
 
 
@@ -244,25 +245,31 @@ def no_newline(tester):
     subprocess.run(['rm', '-r', tester.where()], check=True)
 
 
-def large_lines(tester):
-    """Several writers in the middle of a line that is as long as it may be."""
+def large_lines(tester, ending='', pack=bytes):
+    """Many writers in the middle of a line that is as long as it may be."""
     tester.begin('lines')
+    value = random.Random(1).randbytes(VALUE_MAX_MIB * MIB // 2).hex().encode()
+    packed = pack(value)
     files = []
-    block = b'y' * MIB
     for i in range(LARGE_FILES):
-        files.append(os.open(tester.where('ingest', f'{i}.jsonl'),
-                             os.O_WRONLY | os.O_CREAT))
-        os.write(files[-1], b'{"key": "%d", "value": "' % i)
-    for _ in range(VALUE_MAX_MIB):
-        for fd in files:
-            os.write(fd, block)
-    for fd in files:
-        os.write(fd, b'"}\n')
+        line = pack(b'{"key": "%d", "value": "' % i) + packed + pack(b'"}\n')
+        files.append((line, os.open(
+            tester.where('ingest', f'{i}.jsonl{ending}'),
+            os.O_WRONLY | os.O_CREAT)))
+    for at in range(0, len(files[-1][0]), MIB):
+        for line, fd in files:
+            os.write(fd, line[at:at + MIB])
+    for _, fd in files:
         os.close(fd)
     tester.publish()
     got = tester.mount.keys()
-    if got != {str(i): block * VALUE_MAX_MIB for i in range(LARGE_FILES)}:
+    if got != {str(i): value for i in range(LARGE_FILES)}:
         raise AssertionError('large values were lost')
+
+
+def large_packed_lines(tester):
+    """The same, with what unpacking them takes besides."""
+    large_lines(tester, '.zst', zstd)
 
 
 def main():
@@ -273,7 +280,7 @@ def main():
     try:
         mount.start()
         for case in (bad_files, bad_files_together, fine_files, no_newline,
-                     large_lines):
+                     large_lines, large_packed_lines):
             case(tester)
             peak = tester.peak_mib()
             print(f'{case.__name__}: at most {peak} MiB')

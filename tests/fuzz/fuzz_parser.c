@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ingest files of any kind: the first byte chooses format and encoding, the
- * second the cuts. Fed whole, fed in pieces, and fed without the short cut of
- * JSON Lines, a parser must say the same; keys and values must be what it
+ * second the cuts. Fed whole, fed in pieces, with rests between them, and fed
+ * without the short cut of JSON Lines, a parser must say the same; keys and values must be what it
  * promises.
  */
 #include "base/hash.h"
@@ -15,9 +15,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { VALUE_MAX = 300 };
 
+enum way { FAST, SLOW, RESTS };
+
 /* What a parser said, as one number. */
 struct story {
 	struct sfs_parser_config config;
+	const uint8_t *data; /* that it is fed */
 	uint64_t hash;
 	uint64_t end; /* of the last event's offset */
 };
@@ -72,21 +75,38 @@ static enum sfs_rc on_bad(void *arg, const struct sfs_bad_record *bad,
 	return SFS_OK;
 }
 
-static uint64_t run(struct sfs_parser_config config, const uint8_t *data,
-                    size_t size, size_t cut, bool is_slow)
+static enum sfs_rc fetch(void *arg, uint64_t offset, void *to, size_t len,
+                         struct sfs_err *err)
 {
-	struct story s = { .config = config };
-	const struct sfs_parser_events events = { on_record, on_bad, &s };
+	const struct story *s = arg;
+
+	(void)err;
+	memcpy(to, s->data + offset, len);
+	return SFS_OK;
+}
+
+static uint64_t run(struct sfs_parser_config config, const uint8_t *data,
+                    size_t size, size_t cut, enum way how)
+{
+	struct story s = { .config = config, .data = data };
+	const struct sfs_parser_events events = {
+		.record = on_record,
+		.bad = on_bad,
+		.fetch = how == RESTS ? fetch : NULL,
+		.arg = &s,
+	};
 	struct sfs_parser *p;
 	size_t n;
 
 	if (sfs_parser_new(&config, &events, &p, NULL) != SFS_OK)
 		abort();
-	p->is_slow = is_slow;
+	p->is_slow = how == SLOW;
 	for (; size > 0; size -= n, data += n) {
 		n = size < cut ? size : cut;
 		if (sfs_parser_feed(p, data, n, NULL) != SFS_OK)
 			abort();
+		if (how == RESTS)
+			sfs_parser_rest(p);
 	}
 	if (sfs_parser_finish(p, NULL) != SFS_OK)
 		abort();
@@ -97,6 +117,7 @@ static uint64_t run(struct sfs_parser_config config, const uint8_t *data,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sfs_parser_config config = { .value_max = VALUE_MAX };
+	const size_t cut = 1 + (size > 1 ? data[1] % 32 : 0);
 	uint64_t whole;
 
 	if (size < 3)
@@ -105,9 +126,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(enum sfs_ingest_format)(SFS_INGEST_JSONL + (data[0] & 3));
 	config.encoding =
 		(enum sfs_key_encoding)(SFS_KEY_U64BE + (data[0] >> 2 & 3));
-	whole = run(config, data + 2, size - 2, size, false);
-	if (run(config, data + 2, size - 2, 1 + data[1] % 32, false) != whole ||
-	    run(config, data + 2, size - 2, size, true) != whole)
+	whole = run(config, data + 2, size - 2, size, FAST);
+	if (run(config, data + 2, size - 2, cut, FAST) != whole ||
+	    run(config, data + 2, size - 2, cut, RESTS) != whole ||
+	    run(config, data + 2, size - 2, size, SLOW) != whole)
 		abort();
 	return 0;
 }

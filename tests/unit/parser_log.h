@@ -15,9 +15,16 @@
 
 #include <stdlib.h>
 
+/* What is done between two pieces. */
+enum parser_log_pause { PARSER_GOES_ON = 0, PARSER_RESTS, PARSER_REWINDS };
+
 struct parser_log {
 	struct sfs_parser_config config;
 	bool is_slow; /* without the short cut of JSON Lines */
+	enum parser_log_pause pause;
+	const char *source; /* what is fed; RESTS: where it is fetched from */
+	uint64_t fetched;   /* bytes */
+	uint64_t end;       /* of what may be fetched */
 	struct sfs_parser *p;
 	struct sfs_buf text;
 	uint64_t records;
@@ -97,16 +104,34 @@ parser_log_bad(void *arg, const struct sfs_bad_record *bad, struct sfs_err *err)
 	return SFS_OK;
 }
 
+static inline enum sfs_rc parser_log_fetch(void *arg, uint64_t offset, void *to,
+                                           size_t len, struct sfs_err *err)
+{
+	struct parser_log *l = arg;
+
+	(void)err;
+	OK(offset + len <= l->end);
+	memcpy(to, l->source + offset, len);
+	l->fetched += len;
+	return SFS_OK;
+}
+
 static inline void parser_log_open(struct parser_log *l)
 {
-	const struct sfs_parser_events events = { parser_log_record,
-		                                  parser_log_bad, l };
+	const struct sfs_parser_events events = {
+		.record = parser_log_record,
+		.bad = parser_log_bad,
+		.fetch = l->pause == PARSER_RESTS ? parser_log_fetch : NULL,
+		.arg = l,
+	};
 
 	sfs_buf_init(&l->text, SFS_TEXT_MAX_BYTES);
 	sfs_buf_puts(&l->text, "");
 	l->records = 0;
 	l->bad = 0;
 	l->value_bytes = 0;
+	l->fetched = 0;
+	l->end = 0;
 	IS_INT(sfs_parser_new(&l->config, &events, &l->p, NULL), SFS_OK);
 	l->p->is_slow = l->is_slow;
 }
@@ -116,7 +141,19 @@ static inline void parser_log_feed(struct parser_log *l, const void *data,
 {
 	struct sfs_err err = { 0 };
 
+	l->end += len;
 	IS_INT(sfs_parser_feed(l->p, data, len, &err), SFS_OK);
+	if (l->pause == PARSER_RESTS) {
+		sfs_parser_rest(l->p);
+		IS_INT(sfs_parser_held(l->p), 0);
+	}
+}
+
+/* What is to be fed next is at l->end. */
+static inline void parser_log_rewind(struct parser_log *l)
+{
+	sfs_parser_rewind(l->p);
+	l->end = sfs_parser_offset(l->p);
 }
 
 /* l->text is what was said; sfs_buf_release() it. */
@@ -138,6 +175,7 @@ static inline void parser_log_run(struct parser_log *l, const void *data,
 	char *piece;
 	size_t n;
 
+	l->source = data;
 	parser_log_open(l);
 	for (; left > 0; left -= n, at += n) {
 		n = cut == 0 || cut > left ? left : cut;

@@ -528,7 +528,8 @@ static enum sfs_rc fail_bad(void *arg, const struct sfs_bad_record *bad,
 static void check_failure(enum sfs_ingest_format format, struct sfs_bytes text,
                           const char *says)
 {
-	const struct sfs_parser_events events = { fail_record, fail_bad, NULL };
+	const struct sfs_parser_events events = { .record = fail_record,
+		                                  .bad = fail_bad };
 	const struct sfs_parser_config config = { format, U64, 100 };
 	struct sfs_parser *p;
 	struct sfs_err err;
@@ -566,7 +567,8 @@ static void what_an_event_answers_ends_the_feeding(void)
 static void a_config_that_is_none_is_invalid(void)
 {
 	struct sfs_parser_config config = { SFS_INGEST_KV, U64, SIZE_MAX };
-	const struct sfs_parser_events events = { fail_record, fail_bad, NULL };
+	const struct sfs_parser_events events = { .record = fail_record,
+		                                  .bad = fail_bad };
 	struct sfs_parser *p;
 
 	IS_INT(sfs_parser_new(&config, &events, &p, NULL), SFS_E_INVALID);

@@ -103,9 +103,10 @@ static void cuts_of_every_size_change_nothing(void)
 		pieces = log_of(INPUTS[i].format);
 		parser_log_run(&whole, INPUTS[i].text, INPUTS[i].len, 0);
 		OK(whole.records >= 3 && whole.bad >= 2);
-		for (cut = 1; cut <= INPUTS[i].len; cut++) {
+		for (cut = 1; cut <= 2 * INPUTS[i].len; cut++) {
+			pieces.pause = cut % 2 ? PARSER_GOES_ON : PARSER_RESTS;
 			parser_log_run(&pieces, INPUTS[i].text, INPUTS[i].len,
-			               cut);
+			               (cut + 1) / 2);
 			same(&whole, &pieces, "cuts of", cut);
 			sfs_buf_release(&pieces.text);
 		}
@@ -118,12 +119,15 @@ static void run_at_random(struct parser_log *l, const char *text, size_t len)
 {
 	size_t n;
 
+	l->source = text;
 	parser_log_open(l);
-	for (; len > 0; len -= n, text += n) {
+	while (l->end < len) {
 		n = random_below(1 + random_below(64));
-		if (n > len)
-			n = len;
-		parser_log_feed(l, text, n);
+		if (n > len - l->end)
+			n = len - (size_t)l->end;
+		parser_log_feed(l, text + l->end, n);
+		if (l->pause == PARSER_REWINDS && random_below(3) == 0)
+			parser_log_rewind(l);
 	}
 	parser_log_close(l);
 }
@@ -138,6 +142,7 @@ static void random_cuts_change_nothing(void)
 		pieces = log_of(INPUTS[i].format);
 		parser_log_run(&whole, INPUTS[i].text, INPUTS[i].len, 0);
 		for (n = 0; n < 1000; n++) {
+			pieces.pause = (enum parser_log_pause)(n % 3);
 			run_at_random(&pieces, INPUTS[i].text, INPUTS[i].len);
 			same(&whole, &pieces, "random cuts", n);
 			sfs_buf_release(&pieces.text);
@@ -188,6 +193,7 @@ static void cuts_change_nothing_of_damaged_input_either(void)
 		len = mutate(text, INPUTS[i].len);
 		whole = log_of(INPUTS[i].format);
 		pieces = log_of(INPUTS[i].format);
+		pieces.pause = (enum parser_log_pause)(n / INPUTS_COUNT % 3);
 		parser_log_run(&whole, text, len, 0);
 		run_at_random(&pieces, text, len);
 		same(&whole, &pieces, "random cuts of mutation", n);
@@ -352,6 +358,35 @@ static void a_record_that_is_too_long_is_one_bad_record(void)
 	}
 }
 
+/* However small the pieces are that it comes in. */
+static void a_long_record_is_fetched_once_and_never_held(void)
+{
+	const size_t n = 2 << 20;
+	struct sfs_buf text = SFS_BUF_INIT(8 << 20);
+	struct parser_log l;
+
+	sfs_buf_puts(&text, "{\"key\":1,\"value\":\"");
+	memset(sfs_buf_reserve(&text, n), 'v', n);
+	text.len += n;
+	sfs_buf_puts(&text, "\"}\n{\"key\":2,\"value\":\"\"}");
+	for (int pause = PARSER_GOES_ON; pause <= PARSER_RESTS; pause++) {
+		l = log_of(SFS_INGEST_JSONL);
+		l.config.value_max = n;
+		l.pause = (enum parser_log_pause)pause;
+		l.is_quiet = true;
+		parser_log_run(&l, text.data, text.len, 10007);
+		IS_INT(l.records, 2);
+		IS_INT(l.value_bytes, n);
+		if (pause == PARSER_GOES_ON)
+			IS_INT(l.fetched, 0);
+		/* as long as it is small, once a piece: 26 times */
+		else
+			OK(l.fetched < n + 27 * SFS_PARSER_HELD_BYTES / 2);
+		sfs_buf_release(&l.text);
+	}
+	sfs_buf_release(&text);
+}
+
 static size_t peak_bytes(void)
 {
 	struct rusage u;
@@ -466,8 +501,9 @@ static enum sfs_rc run_scarce(const struct input *in, unsigned *count)
 {
 	const struct sfs_parser_config config = { in->format, SFS_KEY_U64BE,
 		                                  VALUE_MAX };
-	const struct sfs_parser_events events = { count_record, count_bad,
-		                                  count };
+	const struct sfs_parser_events events = { .record = count_record,
+		                                  .bad = count_bad,
+		                                  .arg = count };
 	struct sfs_parser *p;
 	struct sfs_err err;
 	enum sfs_rc rc;
@@ -521,6 +557,7 @@ int main(void)
 	RUN(a_value_may_have_value_max_bytes_and_no_more);
 	RUN(a_key_may_have_one_mebibyte_and_no_more);
 	RUN(a_record_that_is_too_long_is_one_bad_record);
+	RUN(a_long_record_is_fetched_once_and_never_held);
 	RUN(a_gibibyte_without_a_newline_takes_no_memory);
 	RUN(a_bomb_takes_no_memory);
 	RUN(an_allocation_that_fails_is_never_a_bad_record);
