@@ -21,6 +21,25 @@ int64_t sfs_clock_ms(void)
 	return clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
+void sfs_clock_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	(void)pthread_condattr_init(&attr); /* none fails on Linux */
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(cond, &attr);
+	(void)pthread_condattr_destroy(&attr);
+}
+
+bool sfs_clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock,
+                         int64_t until_ms)
+{
+	const struct timespec until = { (time_t)(until_ms / 1000),
+		                        (long)(until_ms % 1000 * 1000000) };
+
+	return pthread_cond_timedwait(cond, lock, &until) == 0;
+}
+
 int64_t sfs_clock_wall_ns(void)
 {
 	return clock_ns(CLOCK_REALTIME);

@@ -4,6 +4,7 @@
 
 #include "shardyfs/err.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,14 @@
 
 /* CLOCK_MONOTONIC in milliseconds: the scale of every deadline. */
 int64_t sfs_clock_ms(void);
+
+/*
+ * A condition whose timed waits are on that scale, so that nobody who sets
+ * the date wakes or delays them. wait: false once it is until_ms.
+ */
+void sfs_clock_cond_init(pthread_cond_t *cond);
+bool sfs_clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock,
+                         int64_t until_ms);
 
 /* CLOCK_REALTIME in nanoseconds since the epoch. */
 int64_t sfs_clock_wall_ns(void);

@@ -8,6 +8,7 @@
 #include "build/area_internal.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/workers.h"
 
@@ -96,7 +97,7 @@ enum sfs_rc sfs_area_open(const struct sfs_area_config *config,
 	a->dir_fd = -1;
 	atomic_init(&a->is_stopping, false);
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->has_dead, NULL);
+	sfs_clock_cond_init(&a->has_dead);
 	sfs_budget_init(&a->large, LARGE_BYTES);
 	sfs_budget_init(&a->idle, IDLE_BYTES);
 	rc = copy_config(a, config, err);

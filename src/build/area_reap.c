@@ -7,13 +7,14 @@
  */
 #include "build/area_internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { PATIENCE_SECONDS = 3 };
+enum { PATIENCE_MS = 3000 };
 
 static void warn_left(const char *name, const struct sfs_err *err)
 {
@@ -128,15 +129,13 @@ enum sfs_rc sfs_area_reaper_start(struct sfs_area *a, struct sfs_err *err)
 
 void sfs_area_reaper_stop(struct sfs_area *a)
 {
-	struct timespec until;
+	const int64_t until_ms = sfs_clock_ms() + PATIENCE_MS;
 
 	if (!a->has_reaper)
 		return;
-	(void)clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += PATIENCE_SECONDS;
 	pthread_mutex_lock(&a->lock);
 	while ((a->dead != NULL || a->is_burying) &&
-	       pthread_cond_timedwait(&a->has_dead, &a->lock, &until) == 0)
+	       sfs_clock_cond_wait(&a->has_dead, &a->lock, until_ms))
 		;
 	atomic_store(&a->is_stopping, true);
 	pthread_cond_broadcast(&a->has_dead);

@@ -79,19 +79,14 @@ static bool is_same(const struct sfs_build_config *a,
 	return same;
 }
 
-static enum sfs_rc take(struct sfs_build *b, const struct sfs_build_config *c,
-                        bool is_forced, struct sfs_err *err)
+static void take(struct sfs_build *b, const struct sfs_build_config *c,
+                 bool is_forced)
 {
-	enum sfs_rc rc;
-
 	if (!is_forced && is_same(&b->config, c))
-		return SFS_OK;
-	rc = sfs_engine_set_config(b->engine, c, err);
-	if (rc == SFS_OK) {
-		b->config = *c;
-		atomic_store(&b->encoding, (int)c->key_encoding);
-	}
-	return rc;
+		return;
+	sfs_engine_set_config(b->engine, c);
+	b->config = *c;
+	atomic_store(&b->encoding, (int)c->key_encoding);
 }
 
 /* config.yaml as it lies there; its absence is INVALID too. */
@@ -124,7 +119,7 @@ static enum sfs_rc reload_locked(struct sfs_build *b, bool is_forced,
 	if (rc == SFS_OK)
 		c = parse_text(b, b->base_manifest, &text, &rc, err);
 	if (rc == SFS_OK)
-		rc = take(b, c, is_forced, err);
+		take(b, c, is_forced);
 	b->fault = rc != SFS_OK ? *err : (struct sfs_err){ .rc = SFS_OK };
 	sfs_free(c);
 	sfs_buf_release(&text);
@@ -233,8 +228,8 @@ enum sfs_rc sfs_build_load_settings(struct sfs_build *b, struct sfs_err *err)
 		return rc;
 	}
 	if (rc != SFS_OK) /* the engine has the defaults until it is mended */
-		rc = take(b, &b->defaults, true, err);
-	return rc;
+		take(b, &b->defaults, true);
+	return SFS_OK;
 }
 
 /* --- the base ------------------------------------------------------------------ */
@@ -337,7 +332,7 @@ static enum sfs_rc set_base_locked(struct sfs_build *b,
 		b->base_manifest = *manifest;
 		*manifest = old;
 		b->fault = (struct sfs_err){ .rc = SFS_OK };
-		rc = take(b, c, true, err);
+		take(b, c, true);
 	}
 	sfs_free(c);
 	sfs_buf_release(&text);

@@ -16,19 +16,11 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { LOOK_MS = 50, FRESHEN_LOOKS = 20 };
+enum { FRESHEN_LOOKS = 20, IDLE_MS = 1000 };
 
-/* Waits for a change, for so long at most; e->lock is held. */
-static void wait_locked(struct sfs_engine *e, int64_t ms)
+void sfs_engine_wait_locked(struct sfs_engine *e, int64_t ms)
 {
-	struct timespec until;
-
-	(void)clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	(void)pthread_cond_timedwait(&e->changed, &e->lock, &until);
+	(void)sfs_clock_cond_wait(&e->changed, &e->lock, sfs_clock_ms() + ms);
 }
 
 enum sfs_rc sfs_engine_check(struct sfs_engine *e, const struct sfs_call *call,
@@ -62,7 +54,7 @@ enum sfs_rc sfs_engine_work_begin(struct sfs_engine *e,
 
 	pthread_mutex_lock(&e->lock);
 	while (rc == SFS_OK && e->is_working) {
-		wait_locked(e, LOOK_MS);
+		sfs_engine_wait_locked(e, SFS_ENGINE_LOOK_MS);
 		rc = sfs_engine_check(e, call, err);
 	}
 	if (rc == SFS_OK && e->is_closing)
@@ -103,21 +95,11 @@ static bool source_fault_locked(const struct sfs_engine *e,
                                 const struct sfs_source *s, char *out,
                                 size_t cap)
 {
+	const char *text = sfs_source_fault_text(s);
 	const char *end;
 
-	if (s->format == SFS_INGEST_INVALID) {
-		(void)snprintf(out, cap,
-		               "ingest/%s: the name tells no format; it ends "
-		               "in .jsonl, .csv, .tsv or .kv, and .gz or .zst",
-		               s->name);
-		return true;
-	}
-	if (s->is_incomplete) {
-		(void)snprintf(out, cap,
-		               "ingest/%s: incomplete: its writer ended "
-		               "without closing it; write it again or remove "
-		               "it",
-		               s->name);
+	if (text != NULL) {
+		(void)snprintf(out, cap, "ingest/%s: %s", s->name, text);
 		return true;
 	}
 	if (s->bad == 0 || (e->config.skip_bad_records && !s->is_broken))
@@ -178,7 +160,7 @@ void sfs_engine_freshen(struct sfs_engine *e)
 		if (!is_refresh_due_locked(e) || e->is_closing ||
 		    e->is_building)
 			break;
-		wait_locked(e, LOOK_MS);
+		sfs_engine_wait_locked(e, SFS_ENGINE_LOOK_MS);
 	}
 	if (e->problems_version != sfs_files_keys_version(e->files))
 		sfs_buf_reset(&e->problems); /* they may be mended */
@@ -255,7 +237,9 @@ static void *serve(void *arg)
 		is_refresh = is_refresh_due_locked(e);
 		is_settle = is_settle_due_locked(e);
 		if (e->is_working || (!is_refresh && !is_settle)) {
-			wait_locked(e, e->needs_settle ? LOOK_MS : 1000);
+			sfs_engine_wait_locked(e, e->needs_settle
+			                                  ? SFS_ENGINE_LOOK_MS
+			                                  : IDLE_MS);
 			continue;
 		}
 		e->is_working = true;
@@ -266,8 +250,9 @@ static void *serve(void *arg)
 		pthread_mutex_lock(&e->lock);
 		e->is_working = false;
 		pthread_cond_broadcast(&e->changed);
+		/* it failed: not at once again */
 		if (is_refresh && is_refresh_due_locked(e) && !e->is_closing)
-			wait_locked(e, 1000); /* it failed: not at once again */
+			sfs_engine_wait_locked(e, IDLE_MS);
 	}
 	pthread_mutex_unlock(&e->lock);
 	return NULL;
@@ -275,27 +260,15 @@ static void *serve(void *arg)
 
 /* --- being told --------------------------------------------------------- */
 
-enum sfs_rc sfs_engine_set_config(struct sfs_engine *e,
-                                  const struct sfs_build_config *config,
-                                  struct sfs_err *err)
+void sfs_engine_set_config(struct sfs_engine *e,
+                           const struct sfs_build_config *config)
 {
-	(void)err;
 	pthread_mutex_lock(&e->lock);
 	e->next_config = *config;
 	e->has_next_config = true;
 	e->needs_settle = true;
 	pthread_cond_broadcast(&e->changed);
 	pthread_mutex_unlock(&e->lock);
-	return SFS_OK;
-}
-
-static struct sfs_source *source_locked(struct sfs_engine *e, uint64_t seq)
-{
-	struct sfs_source *s = e->sources;
-
-	while (s != NULL && s->seq != seq)
-		s = s->next;
-	return s;
 }
 
 static void touch_locked(struct sfs_engine *e)
@@ -310,7 +283,7 @@ void sfs_engine_ingest_grew(struct sfs_engine *e, uint64_t seq, uint64_t size)
 
 	pthread_mutex_lock(&e->lock);
 	touch_locked(e);
-	s = source_locked(e, seq);
+	s = sfs_source_find_locked(e, seq);
 	if (s == NULL) {
 		e->needs_relist = true;
 		pthread_cond_broadcast(&e->changed);
@@ -330,7 +303,7 @@ void sfs_engine_ingest_changed(struct sfs_engine *e, uint64_t seq)
 
 	pthread_mutex_lock(&e->lock);
 	touch_locked(e);
-	s = source_locked(e, seq);
+	s = sfs_source_find_locked(e, seq);
 	if (s == NULL || s->format == SFS_INGEST_INVALID)
 		e->needs_relist = true; /* it was not read */
 	else
@@ -345,7 +318,7 @@ void sfs_engine_ingest_writers(struct sfs_engine *e, uint64_t seq, bool is_open)
 
 	pthread_mutex_lock(&e->lock);
 	touch_locked(e);
-	s = source_locked(e, seq);
+	s = sfs_source_find_locked(e, seq);
 	if (s != NULL)
 		s->is_open = is_open;
 	e->needs_relist = true; /* its size, and whether it is complete */
@@ -391,7 +364,7 @@ enum sfs_rc sfs_engine_ingest_wait(struct sfs_engine *e, uint64_t seq,
 
 	pthread_mutex_lock(&e->lock);
 	for (;;) {
-		s = source_locked(e, seq);
+		s = sfs_source_find_locked(e, seq);
 		lists = e->needs_relist && (s == NULL || !is_listed);
 		if (rc != SFS_OK || (!lists && is_read_locked(e, s)))
 			break;
@@ -402,7 +375,7 @@ enum sfs_rc sfs_engine_ingest_wait(struct sfs_engine *e, uint64_t seq,
 			sfs_engine_kick_locked(e, s);
 		}
 		if (!lists)
-			wait_locked(e, LOOK_MS);
+			sfs_engine_wait_locked(e, SFS_ENGINE_LOOK_MS);
 		pthread_mutex_unlock(&e->lock);
 		if (lists)
 			rc = sfs_engine_list_one(e, seq, err);
@@ -446,7 +419,7 @@ enum sfs_rc sfs_engine_new(const struct sfs_engine_context *context,
 	e->needs_settle = true;
 	e->touched_ms = sfs_clock_ms();
 	pthread_mutex_init(&e->lock, NULL);
-	pthread_cond_init(&e->changed, NULL);
+	sfs_clock_cond_init(&e->changed);
 	sfs_buf_init(&e->problems, SFS_ENGINE_PROBLEMS_BYTES);
 	slots_init(e);
 	rc = sfs_cancel_init(&e->cancel, err);

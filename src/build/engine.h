@@ -55,9 +55,8 @@ enum sfs_rc sfs_engine_discard(struct sfs_engine *e,
                                struct sfs_err *err) SFS_NODISCARD;
 
 /* New settings: everything is parsed again if need be. */
-enum sfs_rc sfs_engine_set_config(struct sfs_engine *e,
-                                  const struct sfs_build_config *config,
-                                  struct sfs_err *err) SFS_NODISCARD;
+void sfs_engine_set_config(struct sfs_engine *e,
+                           const struct sfs_build_config *config);
 
 /*
  * The ingest file seq: bytes were added at its end (it is now so long); or it

@@ -31,6 +31,7 @@ enum {
 	SFS_ENGINE_PROBLEMS_PER_FILE = 100,
 	SFS_ENGINE_SEQ_BITS = 22,
 	SFS_ENGINE_OFFSET_BITS = 40,
+	SFS_ENGINE_LOOK_MS = 50,
 };
 
 /* One ingest file and how far it was read. */
@@ -168,6 +169,9 @@ enum sfs_rc sfs_engine_work_begin(struct sfs_engine *e,
                                   struct sfs_err *err) SFS_NODISCARD;
 void sfs_engine_work_end(struct sfs_engine *e);
 
+/* Waits for a change, for so long at most. The caller holds e->lock. */
+void sfs_engine_wait_locked(struct sfs_engine *e, int64_t ms);
+
 /* Ends the thread and all that runs; nobody may begin work any more. */
 void sfs_engine_stop(struct sfs_engine *e);
 
@@ -191,6 +195,9 @@ bool sfs_engine_has_problems_locked(const struct sfs_engine *e);
 /* First of all that errors would show, as CORRUPT. */
 enum sfs_rc sfs_engine_refuse(struct sfs_engine *e,
                               struct sfs_err *err) SFS_NODISCARD;
+
+/* engine_text.c: what is wrong with the file itself, if anything is. */
+const char *sfs_source_fault_text(const struct sfs_source *s);
 
 /* Settings, files that came or went, and a reset, if they are due. */
 enum sfs_rc sfs_engine_refresh(struct sfs_engine *e,
@@ -235,6 +242,8 @@ enum sfs_rc sfs_engine_catch_up(struct sfs_engine *e,
                                 const struct sfs_call *call,
                                 struct sfs_err *err) SFS_NODISCARD;
 void sfs_engine_kick_locked(struct sfs_engine *e, struct sfs_source *s);
+/* NULL: it was not listed yet. */
+struct sfs_source *sfs_source_find_locked(struct sfs_engine *e, uint64_t seq);
 void sfs_engine_sources_free(struct sfs_engine *e);
 void sfs_engine_slots_free(struct sfs_engine *e);
 uint64_t sfs_engine_records_locked(const struct sfs_engine *e);

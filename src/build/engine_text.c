@@ -113,23 +113,27 @@ void sfs_engine_print_json(struct sfs_engine *e, struct sfs_buf *out)
 	sfs_json_object_end(&j);
 }
 
+const char *sfs_source_fault_text(const struct sfs_source *s)
+{
+	if (s->format == SFS_INGEST_INVALID)
+		return "the name tells no format; it ends in .jsonl, .csv, "
+		       ".tsv or .kv, and .gz or .zst";
+	if (s->is_incomplete)
+		return "incomplete: its writer ended without closing it; "
+		       "write it again or remove it";
+	return NULL;
+}
+
 void sfs_engine_print_errors(struct sfs_engine *e, struct sfs_buf *out)
 {
+	const char *text;
+
 	sfs_engine_freshen(e);
 	pthread_mutex_lock(&e->lock);
 	for (const struct sfs_source *s = e->sources; s != NULL; s = s->next) {
-		if (s->format == SFS_INGEST_INVALID)
-			sfs_buf_printf(out,
-			               "ingest/%s: the name tells no format; "
-			               "it ends in .jsonl, .csv, .tsv or .kv, "
-			               "and .gz or .zst\n",
-			               s->name);
-		if (s->is_incomplete)
-			sfs_buf_printf(out,
-			               "ingest/%s: incomplete: its writer "
-			               "ended without closing it; write it "
-			               "again or remove it\n",
-			               s->name);
+		text = sfs_source_fault_text(s);
+		if (text != NULL)
+			sfs_buf_printf(out, "ingest/%s: %s\n", s->name, text);
 		if (s->problems.len > 0)
 			sfs_buf_add(out, s->problems.data, s->problems.len);
 		if (s->bad > SFS_ENGINE_PROBLEMS_PER_FILE)

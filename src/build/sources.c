@@ -62,7 +62,7 @@ static struct sfs_source *source_new(struct sfs_engine *e,
 	return s;
 }
 
-static struct sfs_source *find_locked(struct sfs_engine *e, uint64_t seq)
+struct sfs_source *sfs_source_find_locked(struct sfs_engine *e, uint64_t seq)
 {
 	struct sfs_source *s = e->sources;
 
@@ -122,7 +122,7 @@ static enum sfs_rc note_listed(struct sfs_engine *e,
 	if (rc != SFS_OK)
 		return rc;
 	pthread_mutex_lock(&e->lock);
-	s = find_locked(e, file->seq);
+	s = sfs_source_find_locked(e, file->seq);
 	if (s != NULL && strcmp(s->name, file->name) != 0)
 		note_renamed_locked(e, s, file->name);
 	if (s == NULL) {
@@ -330,13 +330,7 @@ static enum sfs_rc wait_parsed(struct sfs_engine *e,
 	pthread_mutex_lock(&e->lock);
 	while (rc == SFS_OK && !e->needs_reset && !e->has_next_config &&
 	       is_behind_locked(e)) {
-		struct timespec until;
-
-		(void)clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 50000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		(void)pthread_cond_timedwait(&e->changed, &e->lock, &until);
+		sfs_engine_wait_locked(e, SFS_ENGINE_LOOK_MS);
 		pthread_mutex_unlock(&e->lock);
 		rc = sfs_engine_check(e, call, err);
 		pthread_mutex_lock(&e->lock);

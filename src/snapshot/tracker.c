@@ -411,7 +411,7 @@ enum sfs_rc sfs_tracker_open(const struct sfs_tracker_config *config,
 	t->halt.event_fd = -1;
 	t->jitter = (uint64_t)sfs_clock_wall_ns();
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_cond_init(&t->moved, NULL);
+	sfs_clock_cond_init(&t->moved);
 	rc = config->ref != NULL ? load_pinned(t, &first, err)
 	                         : load(t, true, &first, err);
 	if (rc != SFS_OK) {
@@ -519,13 +519,9 @@ static bool is_id_shown_locked(const struct sfs_tracker *t,
 /* Short naps: a cancel has no other way to wake who sleeps here. */
 static void nap_locked(struct sfs_tracker *t)
 {
-	enum { NAP_NS = 20000000, SECOND_NS = 1000000000 };
-	struct timespec until;
-	int64_t at = sfs_clock_wall_ns() + NAP_NS;
+	enum { NAP_MS = 20 };
 
-	until.tv_sec = (time_t)(at / SECOND_NS);
-	until.tv_nsec = (long)(at % SECOND_NS);
-	(void)pthread_cond_timedwait(&t->moved, &t->lock, &until);
+	(void)sfs_clock_cond_wait(&t->moved, &t->lock, sfs_clock_ms() + NAP_MS);
 }
 
 enum sfs_rc sfs_tracker_wait(struct sfs_tracker *t,

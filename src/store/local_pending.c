@@ -70,13 +70,8 @@ struct wanted {
 
 void sfs_local_pending_init(struct sfs_local_pending *p)
 {
-	pthread_condattr_t attr;
-
 	(void)pthread_mutex_init(&p->lock, NULL); /* cannot fail on Linux */
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&p->ended, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	sfs_clock_cond_init(&p->ended);
 }
 
 void sfs_local_pending_release(struct sfs_local_pending *p)
@@ -387,11 +382,8 @@ static enum sfs_rc sync_one_locked(struct sfs_local_store *l,
 
 static void wait_locked(struct sfs_local_store *l)
 {
-	int64_t until_ms = sfs_clock_ms() + WAIT_MS;
-	struct timespec until = { until_ms / 1000, until_ms % 1000 * 1000000 };
-
-	(void)pthread_cond_timedwait(&l->pending.ended, &l->pending.lock,
-	                             &until); /* the caller looks itself */
+	(void)sfs_clock_cond_wait(&l->pending.ended, &l->pending.lock,
+	                          sfs_clock_ms() + WAIT_MS);
 }
 
 /* Until no such change waits or is being synced, or one failed. */

@@ -115,15 +115,12 @@ enum sfs_rc sfs_engine_discard(struct sfs_engine *e, struct sfs_err *err)
 	return fake_answer(fake.discard_rc, "discard", err);
 }
 
-enum sfs_rc sfs_engine_set_config(struct sfs_engine *e,
-                                  const struct sfs_build_config *config,
-                                  struct sfs_err *err)
+void sfs_engine_set_config(struct sfs_engine *e,
+                           const struct sfs_build_config *config)
 {
-	(void)err;
 	e->config = *config;
 	fake.config = *config;
 	fake.configs++;
-	return SFS_OK;
 }
 
 void sfs_engine_ingest_grew(struct sfs_engine *e, uint64_t seq, uint64_t size)

@@ -124,6 +124,22 @@ static void what_is_printed_is_read_back(void)
 	}
 }
 
+static void a_timed_wait_ends_on_the_scale_of_deadlines(void)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int64_t until_ms = sfs_clock_ms() + 20;
+	pthread_cond_t cond;
+
+	sfs_clock_cond_init(&cond);
+	pthread_mutex_lock(&lock);
+	while (sfs_clock_cond_wait(&cond, &lock, until_ms))
+		;
+	OK(sfs_clock_ms() >= until_ms);
+	OK(!sfs_clock_cond_wait(&cond, &lock, 0));
+	pthread_mutex_unlock(&lock);
+	pthread_cond_destroy(&cond);
+}
+
 int main(void)
 {
 	RUN(the_clocks_run_forward_in_their_units);
@@ -133,5 +149,6 @@ int main(void)
 	RUN(anything_else_is_refused);
 	RUN(only_len_bytes_are_read);
 	RUN(what_is_printed_is_read_back);
+	RUN(a_timed_wait_ends_on_the_scale_of_deadlines);
 	return tap_done();
 }
