@@ -158,6 +158,8 @@ void sfs_engine_print_errors(struct sfs_engine *e, struct sfs_buf *out)
 
 struct plan {
 	struct sfs_merge_counts counts;
+	struct sfs_snapshot_id current; /* what publishing would supersede */
+	bool has_current;
 	uint32_t touched;
 	uint32_t linked;
 	uint32_t empty;
@@ -204,20 +206,48 @@ static enum sfs_rc make_plan(struct sfs_engine *e, struct plan *plan,
 	return rc == SFS_OK ? sfs_debug_step("build.plan", err) : rc;
 }
 
+static enum sfs_rc find_current(struct sfs_engine *e, struct plan *plan,
+                                const struct sfs_call *call,
+                                struct sfs_err *err)
+{
+	struct sfs_catalog *catalog = e->context.catalog;
+	char key[SFS_MANIFEST_KEY_BYTES];
+	struct sfs_pointer pointer = { 0 };
+	enum sfs_rc rc;
+
+	rc = catalog->ops->current(catalog, &pointer, call, err);
+	if (rc == SFS_E_NOT_FOUND)
+		return SFS_OK;
+	if (rc != SFS_OK)
+		return rc;
+	rc = sfs_manifest_key_from_ref(pointer.current->manifest_ref, key, err);
+	sfs_pointer_release(&pointer);
+	plan->has_current = rc == SFS_OK && sfs_snapshot_id_from_manifest_key(
+						    key, &plan->current);
+	return rc;
+}
+
+static void print_id(struct sfs_json_printer *j, const char *name, bool is_any,
+                     const struct sfs_snapshot_id *id)
+{
+	char text[SFS_SNAPSHOT_ID_BYTES];
+
+	sfs_json_key(j, name);
+	if (is_any)
+		sfs_snapshot_id_text(id, text);
+	sfs_json_cstring(j, is_any ? text : NULL);
+}
+
 static void print_plan(const struct sfs_engine *e, const struct plan *plan,
                        struct sfs_buf *out)
 {
-	char id[SFS_SNAPSHOT_ID_BYTES];
 	struct sfs_json_printer j;
 
 	sfs_json_printer_init(&j, out, true, true);
 	sfs_json_object_begin(&j);
 	sfs_json_key(&j, "adds");
 	sfs_json_uint(&j, plan->counts.adds);
-	sfs_json_key(&j, "base");
-	if (e->has_base)
-		sfs_snapshot_id_text(&e->base_id, id);
-	sfs_json_cstring(&j, e->has_base ? id : NULL);
+	print_id(&j, "base", e->has_base, &e->base_id);
 	sfs_json_key(&j, "changes");
 	sfs_json_uint(&j, plan->counts.changes);
 	sfs_json_key(&j, "deletes");
@@ -232,6 +262,7 @@ static void print_plan(const struct sfs_engine *e, const struct plan *plan,
 	sfs_json_uint(&j, plan->linked);
 	sfs_json_key(&j, "shards_touched");
 	sfs_json_uint(&j, plan->touched);
+	print_id(&j, "supersedes", plan->has_current, &plan->current);
 	sfs_json_key(&j, "value_bytes_in_touched_shards");
 	sfs_json_uint(&j, plan->counts.value_bytes);
 	sfs_json_object_end(&j);
@@ -252,6 +283,8 @@ enum sfs_rc sfs_engine_print_plan(struct sfs_engine *e, struct sfs_buf *out,
 		rc = sfs_engine_read_keys(e, call, err);
 	if (rc == SFS_OK)
 		rc = make_plan(e, &plan, call, err);
+	if (rc == SFS_OK)
+		rc = find_current(e, &plan, call, err);
 	if (rc == SFS_OK)
 		print_plan(e, &plan, out);
 	sfs_runs_free(e->overlay);

@@ -342,10 +342,14 @@ static void what_is_taken_back_is_linked_again(void)
 
 static void a_plan_counts_what_publishing_would_do(void)
 {
+	char current[SFS_SNAPSHOT_ID_BYTES];
+	char wanted[2 * SFS_SNAPSHOT_ID_BYTES];
 	const char *text;
 
 	put_numbers("a.csv", 40, "v");
+	HAS_STR(plan(), "\"supersedes\": null,");
 	publish_well();
+	sfs_snapshot_id_text(&last_id, current);
 	on_base("two");
 	IS_INT(put(KEYS, "new", "1"), SFS_OK);
 	IS_INT(put(KEYS, "3", "1"), SFS_OK);
@@ -353,12 +357,19 @@ static void a_plan_counts_what_publishing_would_do(void)
 	IS_INT(sfs_build_remove_key(b, "5", &err), SFS_OK);
 	IS_INT(sfs_build_remove_key(b, "none", &err), SFS_OK);
 	text = plan();
+	(void)snprintf(wanted, sizeof(wanted), "\"supersedes\": \"%s\"",
+	               current);
+	HAS_STR(text, wanted);
 	HAS_STR(text, "\"adds\": 1,");
 	HAS_STR(text, "\"changes\": 1,");
 	HAS_STR(text, "\"deletes\": 2,");
 	HAS_STR(text, last_id.run_id);
 	IS_INT(settle(), SFS_OK);
 	HAS_STR(plan(), "\"deletes\": 2,"); /* the same when all is built */
+	IS_INT(sfs_build_clear_base(b, &err), SFS_OK);
+	text = plan();
+	HAS_STR(text, "\"base\": null, \"changes\": 0, \"deletes\": 0,");
+	HAS_STR(text, wanted);
 	publish_well();
 }
 
