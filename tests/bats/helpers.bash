@@ -303,6 +303,7 @@ ctl() {
 
 # status STATUS ARGUMENTS...: runs shardyctl, wants that exit status; what it
 # prints is in $out and $err.
+# shellcheck disable=SC2034 # out is for the tests
 status() {
 	local got=0
 
