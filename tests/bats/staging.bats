@@ -111,7 +111,7 @@ mount_on_base() {
 	printf 'even longer value\n' >"$dir/from/3"
 	within rsync -a --inplace "$dir/from/" "$build/keys/"
 	within diff -r "$dir/from" "$build/keys"
-	is "$(within rsync -ai --dry-run "$dir/from/" "$build/keys/")" ''
+	is "$(within rsync -aiO --dry-run "$dir/from/" "$build/keys/")" ''
 
 	within rm "$build/keys/1" "$build/keys/2" "$build/keys/3"
 	tar -C "$dir/from" -cf "$dir/from.tar" .
