@@ -79,6 +79,7 @@ static struct failure failure_of(enum sfs_rc rc)
 	case SFS_E_NO_ATTR:
 	case SFS_E_TOO_BIG:
 	case SFS_E_BUSY:
+	case SFS_E_AMBIGUOUS:
 		break;
 	}
 	return (struct failure){ "E_STORE", SFS_EXIT_MOUNT };
@@ -211,6 +212,7 @@ static enum sfs_rc open_engine(struct mount *m, struct sfs_err *err)
 		.source = o->source,
 		.run_prefix = o->run_prefix,
 		.max_open_shards = (uint32_t)o->max_open_shards,
+		.fanout_max = (uint32_t)o->fanout_max,
 	};
 	enum sfs_rc rc;
 

@@ -45,6 +45,7 @@ enum sfs_rc {
 	SFS_E_NO_ATTR = -20,       /* no such extended attribute */
 	SFS_E_TOO_BIG = -21,       /* over a size limit */
 	SFS_E_BUSY = -22,          /* in use by somebody else */
+	SFS_E_AMBIGUOUS = -23,     /* several answers, one was wanted */
 };
 
 struct sfs_err {

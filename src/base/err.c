@@ -159,6 +159,8 @@ const char *sfs_rc_name(enum sfs_rc rc)
 		return "too_big";
 	case SFS_E_BUSY:
 		return "busy";
+	case SFS_E_AMBIGUOUS:
+		return "ambiguous";
 	}
 	return "unknown";
 }

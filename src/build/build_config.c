@@ -510,7 +510,7 @@ static enum sfs_rc check_base_texts(const struct sfs_manifest *base,
 {
 	struct sfs_err why;
 
-	if (base->strategy != SFS_STRATEGY_HASH)
+	if (base->routing.strategy != SFS_STRATEGY_HASH)
 		return sfs_err_set(err, SFS_E_UNSUPPORTED,
 		                   "the base is not sharded by hash, which is "
 		                   "all that this version writes");

@@ -226,7 +226,7 @@ static bool fill_meta(const struct sfs_engine *e,
 	m->created_at_ns = id->published_at_ns;
 	m->num_dbs = e->num_dbs;
 	m->key_encoding = e->config.key_encoding;
-	m->strategy = SFS_STRATEGY_HASH;
+	m->routing.strategy = SFS_STRATEGY_HASH;
 	return copy(&m->run_id, e->run_id) &&
 	       copy(&m->s3_prefix, e->context.url) &&
 	       copy(&m->key_col, e->config.key_col) &&

@@ -148,7 +148,7 @@ static enum sfs_rc on_record(void *arg, const struct sfs_record *r,
 		return sfs_err_set(err, SFS_E_TOO_BIG,
 		                   "ingest/%s holds more than 1 TiB; split it",
 		                   s->name);
-	record.db_id = sfs_router_route(&e->router, r->key);
+	record.db_id = sfs_router_hash(&e->router, r->key);
 	return add_record(s, &record, err);
 }
 

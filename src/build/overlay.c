@@ -86,7 +86,7 @@ static enum sfs_rc mark_file(void *arg, const struct sfs_key_file *file,
 	if ((uint64_t)file->st->st_size > e->context.value_max)
 		sfs_engine_problem(e, "keys/%.*s: larger than value_max",
 		                   (int)file->name_len, file->name);
-	e->marks[sfs_router_route(&e->router, key)].keys += file_mark(w, file);
+	e->marks[sfs_router_hash(&e->router, key)].keys += file_mark(w, file);
 	return sfs_engine_check(e, w->call, err);
 }
 
@@ -98,7 +98,7 @@ static enum sfs_rc mark_removed(void *arg, const char *name, size_t len,
 	struct sfs_bytes key;
 
 	if (e->has_base && key_of(w, name, len, &key))
-		e->marks[sfs_router_route(&e->router, key)].keys +=
+		e->marks[sfs_router_hash(&e->router, key)].keys +=
 			mix(sfs_hash64(name, len), 1) | 1;
 	return sfs_engine_check(e, w->call, err);
 }
@@ -237,7 +237,7 @@ static enum sfs_rc read_file(void *arg, const struct sfs_key_file *file,
 
 	if (!key_of(w, file->name, file->name_len, &record.key))
 		return SFS_OK;
-	record.db_id = sfs_router_route(&e->router, record.key);
+	record.db_id = sfs_router_hash(&e->router, record.key);
 	if (e->shards[record.db_id].state != SFS_SHARD_STALE)
 		return SFS_OK;
 	rc = read_value(w, file, &record.value, err);
@@ -258,7 +258,7 @@ static enum sfs_rc read_removed(void *arg, const char *name, size_t len,
 
 	if (!key_of(w, name, len, &record.key))
 		return SFS_OK;
-	record.db_id = sfs_router_route(&e->router, record.key);
+	record.db_id = sfs_router_hash(&e->router, record.key);
 	if (e->shards[record.db_id].state != SFS_SHARD_STALE)
 		return SFS_OK;
 	return add(w, &record, err);

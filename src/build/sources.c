@@ -268,8 +268,7 @@ static enum sfs_rc make_runs(struct sfs_engine *e, uint32_t num_dbs,
 	};
 	enum sfs_rc rc;
 
-	e->router.encoding = e->config.key_encoding;
-	e->router.num_dbs = num_dbs;
+	sfs_router_init_hash(&e->router, e->config.key_encoding, num_dbs);
 	rc = sfs_runs_new(&config, &e->runs, err);
 	for (int i = 0; rc == SFS_OK && i < SFS_ENGINE_SLOTS; i++)
 		rc = sfs_run_filler_new(e->runs, &e->slots[i].filler, err);

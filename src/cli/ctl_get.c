@@ -16,9 +16,7 @@ struct answer {
 	const struct sfs_ctl_args *args;
 	struct sfs_snapshot *snapshot;
 	struct sfs_ctl_key key;
-	uint32_t db_id;
-	bool found;
-	struct sfs_pair_info info;
+	struct sfs_hit hit;
 };
 
 static enum sfs_rc pass_on(const struct answer *a, const uint8_t *piece,
@@ -47,11 +45,11 @@ static enum sfs_rc begin_json(const struct answer *a, struct sfs_err *err)
 	sfs_ctl_json_name(&p, encoding, a->key.name, a->key.name_len,
 	                  a->key.bytes);
 	sfs_json_key(&p, "found");
-	sfs_json_bool(&p, a->found);
+	sfs_json_bool(&p, a->hit.found);
 	sfs_json_key(&p, "shard");
-	sfs_json_uint(&p, a->db_id);
+	sfs_json_uint(&p, a->hit.db_id);
 	sfs_json_key(&p, "value_base64");
-	sfs_buf_puts(&text, a->found ? "\"" : "null}\n");
+	sfs_buf_puts(&text, a->hit.found ? "\"" : "null}\n");
 	rc = sfs_buf_finish(&text, "the answer", err);
 	if (rc == SFS_OK)
 		rc = sfs_ctl_write(text.data, text.len, err);
@@ -63,15 +61,16 @@ static enum sfs_rc begin_json(const struct answer *a, struct sfs_err *err)
 static enum sfs_rc read_piece(const struct answer *a, uint64_t at,
                               uint8_t *piece, size_t *got, struct sfs_err *err)
 {
-	struct sfs_place place = { a->snapshot, a->db_id, a->info.locator };
+	struct sfs_place place = { a->snapshot, a->hit.db_id,
+		                   a->hit.info.locator };
 	enum sfs_rc rc;
 
 	rc = sfs_snapshot_read(&place, at, piece, PIECE_BYTES, got, NULL, err);
-	if (rc == SFS_OK && *got == 0 && at < a->info.value_size)
+	if (rc == SFS_OK && *got == 0 && at < a->hit.info.value_size)
 		rc = sfs_err_set(err, SFS_E_CORRUPT,
 		                 "the value ends at byte %llu of %llu",
 		                 (unsigned long long)at,
-		                 (unsigned long long)a->info.value_size);
+		                 (unsigned long long)a->hit.info.value_size);
 	return rc;
 }
 
@@ -92,7 +91,7 @@ static enum sfs_rc stream(const struct answer *a, struct sfs_err *err)
 		if (rc == SFS_OK)
 			rc = pass_on(a, piece, got, base64, err);
 		at += got;
-		if (at >= a->info.value_size)
+		if (at >= a->hit.info.value_size)
 			break;
 	}
 	if (rc == SFS_OK && a->args->json)
@@ -104,7 +103,7 @@ static enum sfs_rc stream(const struct answer *a, struct sfs_err *err)
 
 static enum sfs_rc print(const struct answer *a, struct sfs_err *err)
 {
-	if (a->found)
+	if (a->hit.found)
 		return stream(a, err);
 	return a->args->json ? begin_json(a, err) : SFS_OK;
 }
@@ -113,21 +112,22 @@ static int get(const struct sfs_ctl_args *args, struct sfs_snapshot *snapshot)
 {
 	struct answer a = { .args = args, .snapshot = snapshot };
 	const struct sfs_manifest *m = sfs_snapshot_manifest(snapshot);
+	struct sfs_query query = { .columns = NULL };
 	struct sfs_err err;
 	enum sfs_rc rc;
 
 	rc = sfs_ctl_key_read(m->key_encoding, args->word, &a.key, &err);
 	if (rc == SFS_E_INVALID)
 		return sfs_ctl_refuse(&err);
+	query.key = a.key.bytes;
 	if (rc == SFS_OK)
-		rc = sfs_snapshot_get(snapshot, a.key.bytes, &a.db_id, &a.found,
-		                      &a.info, NULL, &err);
+		rc = sfs_snapshot_get(snapshot, &query, &a.hit, NULL, &err);
 	if (rc == SFS_OK)
 		rc = print(&a, &err);
 	sfs_ctl_key_release(&a.key);
 	if (rc != SFS_OK)
 		return sfs_ctl_fail(&err);
-	return a.found ? SFS_CTL_OK : SFS_CTL_NO;
+	return a.hit.found ? SFS_CTL_OK : SFS_CTL_NO;
 }
 
 int sfs_ctl_get(const struct sfs_ctl_args *args)

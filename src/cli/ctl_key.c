@@ -41,7 +41,7 @@ static int print_route(const struct sfs_ctl_args *args,
                        struct sfs_snapshot *snapshot, struct sfs_bytes key,
                        const char *name)
 {
-	uint32_t db_id = sfs_router_route(sfs_snapshot_router(snapshot), key);
+	uint32_t db_id = sfs_router_hash(sfs_snapshot_router(snapshot), key);
 	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
 	struct sfs_buf path = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
 	struct sfs_json_printer p;

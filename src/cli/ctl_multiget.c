@@ -271,23 +271,23 @@ static enum sfs_rc stream(struct job *j, const struct sfs_answer *a,
                           struct sfs_buf *out, struct sfs_err *err)
 {
 	struct sfs_place place = { .snapshot = j->snapshot };
+	struct sfs_query query = { .key = a->key };
 	struct sfs_answer absent = *a;
-	struct sfs_pair_info info;
+	struct sfs_hit hit;
 	enum sfs_rc rc;
-	bool found;
 
-	rc = sfs_snapshot_get(j->snapshot, a->key, &place.db_id, &found, &info,
-	                      NULL, err);
+	rc = sfs_snapshot_get(j->snapshot, &query, &hit, NULL, err);
 	if (rc != SFS_OK)
 		return rc;
-	if (!found) {
+	if (!hit.found) {
 		absent.state = SFS_ANSWER_ABSENT;
 		sfs_answer_print(&j->form, &absent, out);
 		return SFS_OK;
 	}
-	place.locator = info.locator;
-	sfs_answer_begin(&j->form, a, info.value_size, out);
-	rc = stream_value(j, &place, info.value_size, out, err);
+	place.db_id = hit.db_id;
+	place.locator = hit.info.locator;
+	sfs_answer_begin(&j->form, a, hit.info.value_size, out);
+	rc = stream_value(j, &place, hit.info.value_size, out, err);
 	sfs_answer_end(&j->form, out);
 	return rc;
 }

@@ -159,7 +159,7 @@ static uint32_t fit_open_shards(uint32_t wanted)
 enum sfs_rc sfs_stack_open(const struct sfs_stack_config *config,
                            struct sfs_stack *out, struct sfs_err *err)
 {
-	struct sfs_stack stack = { 0 };
+	struct sfs_stack stack = { .fanout_max = config->fanout_max };
 	enum sfs_rc rc;
 
 	rc = source_directory(config->source, &stack.directory, err);
@@ -203,7 +203,7 @@ void sfs_stack_close(struct sfs_stack *stack)
 struct sfs_snapshot_source sfs_stack_source(const struct sfs_stack *stack)
 {
 	return (struct sfs_snapshot_source){ stack->store, stack->catalog,
-		                             stack->pool };
+		                             stack->pool, stack->fanout_max };
 }
 
 /* What lies at the top of a store. */

@@ -20,6 +20,7 @@ struct sfs_stack {
 	struct sfs_store *store;
 	struct sfs_catalog *catalog;
 	struct sfs_shard_pool *pool;
+	uint32_t fanout_max; /* 0: the default */
 };
 
 struct sfs_stack_config {
@@ -28,6 +29,7 @@ struct sfs_stack_config {
 	const char *run_prefix;
 	uint32_t
 		max_open_shards; /* fewer if the limit on open files is lower */
+	uint32_t fanout_max;     /* 0: the default */
 };
 
 /*

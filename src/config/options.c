@@ -149,6 +149,10 @@ static const struct sfs_option TABLE[] = {
 	           "threads that serve requests"),
 	ROW_NUMBER("max_open_shards", INT, LIMITS, max_open_shards, "4096", 1,
 	           65536, "N", "shards kept open at once"),
+	ROW_NUMBER("fanout_max", INT, LIMITS, fanout_max, "256", 1, 1 << 20,
+	           "N",
+	           "where a key's shard depends on columns that are not named, "
+	           "look in so many shards at most"),
 	ROW_NUMBER("mount_wait", TIME, LIMITS, mount_wait_ms, "60s", 1, DAY_MS,
 	           "TIME", "give up mounting after this"),
 	ROW_NUMBER("op_timeout", TIME, LIMITS, op_timeout_ms, "120s", 1, DAY_MS,

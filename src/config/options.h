@@ -50,7 +50,8 @@ struct sfs_options {
 	int64_t op_timeout_ms;
 	int64_t threads;
 	int64_t max_open_shards;
-	int64_t notify_fd; /* -1: none */
+	int64_t fanout_max; /* shards that one lookup may ask */
+	int64_t notify_fd;  /* -1: none */
 
 	/* staging and publishing */
 	char *staging_dir;     /* NULL: by the store, see shardyfs(1) */

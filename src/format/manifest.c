@@ -229,8 +229,9 @@ static enum sfs_rc read_meta_row(struct reader *r, sqlite3_stmt *stmt)
 	if (rc == SFS_OK)
 		rc = check_meta(r);
 	if (rc == SFS_OK)
-		rc = sfs_sharding_check(m->sharding, strlen(m->sharding),
-		                        m->num_dbs, &m->strategy, r->err);
+		rc = sfs_sharding_parse(&m->routing, m->sharding,
+		                        strlen(m->sharding), m->num_dbs,
+		                        r->err);
 	return rc;
 }
 
@@ -492,6 +493,7 @@ void sfs_manifest_free(struct sfs_manifest *m)
 	sfs_free(m->shard_prefix);
 	sfs_free(m->db_path_template);
 	sfs_free(m->sharding);
+	sfs_sharding_release(&m->routing);
 	sfs_free(m->custom);
 	sfs_free(m->shards);
 	sfs_arena_free(m->strings);

@@ -3,6 +3,7 @@
 #define SFS_FORMAT_MANIFEST_H
 
 #include "format/keys.h"
+#include "format/sharding.h"
 #include "shardyfs/err.h"
 
 #include <stddef.h>
@@ -18,12 +19,6 @@ enum {
 	SFS_MANIFEST_MAX_BYTES = 256 << 20,
 	SFS_NUM_DBS_MAX = 1 << 20,    /* shards of one snapshot */
 	SFS_CHECKPOINT_ID_BYTES = 65, /* with the NUL */
-};
-
-enum sfs_strategy {
-	SFS_STRATEGY_INVALID = 0,
-	SFS_STRATEGY_HASH,
-	SFS_STRATEGY_CEL,
 };
 
 /*
@@ -50,9 +45,9 @@ struct sfs_manifest {
 	char *shard_prefix;
 	char *db_path_template;
 	enum sfs_key_encoding key_encoding;
-	enum sfs_strategy strategy;
-	char *sharding; /* JSON text as stored */
-	char *custom;   /* JSON object text, "{}" if empty; read it lax */
+	char *sharding; /* JSON text as stored, which is what is written */
+	struct sfs_sharding routing; /* the same, taken apart */
+	char *custom; /* JSON object text, "{}" if empty; read it lax */
 	struct sfs_manifest_shard *shards; /* num_dbs of them, by db_id */
 	struct sfs_arena *strings; /* what the shards' strings live in */
 };

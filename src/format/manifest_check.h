@@ -2,22 +2,15 @@
 #ifndef SFS_FORMAT_MANIFEST_CHECK_H
 #define SFS_FORMAT_MANIFEST_CHECK_H
 
-#include "format/manifest.h"
 #include "shardyfs/err.h"
 
 #include <stddef.h>
-#include <stdint.h>
 
 /*
  * The checks of the JSON texts in a manifest's columns. Messages name the
  * column or the member; the caller puts "manifest: " in front. err may not be
  * NULL.
  */
-
-/* Reads the column "sharding". CORRUPT, UNSUPPORTED. */
-enum sfs_rc sfs_sharding_check(const char *text, size_t len, uint32_t num_dbs,
-                               enum sfs_strategy *strategy_out,
-                               struct sfs_err *err) SFS_NODISCARD;
 
 /* CORRUPT, naming the column, if text is no JSON object. */
 enum sfs_rc sfs_json_object_check(const char *column, const char *text,

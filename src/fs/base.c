@@ -56,8 +56,8 @@ enum sfs_rc sfs_base_find(struct sfs_fs *fs, struct sfs_site *site,
 	uint8_t buf[SFS_FS_NAME_MAX + 8];
 	struct sfs_snapshot *base;
 	struct sfs_snapshot_id id;
-	struct sfs_pair_info info;
-	struct sfs_bytes key;
+	struct sfs_query query = { .columns = NULL };
+	struct sfs_hit hit = { .found = false };
 	enum sfs_rc rc;
 
 	*found = false;
@@ -68,15 +68,17 @@ enum sfs_rc sfs_base_find(struct sfs_fs *fs, struct sfs_site *site,
 	rc = enter_base(fs, site, &base, call, err);
 	if (rc != SFS_OK || base == NULL)
 		return rc;
-	key.data = buf;
+	query.key.data = buf;
 	if (sfs_key_from_canonical_name(sfs_snapshot_router(base)->encoding,
-	                                name, strlen(name), buf, &key.len))
-		rc = sfs_snapshot_get(base, key, &out->place.db_id, found,
-		                      &info, call, err);
-	if (rc == SFS_OK && *found) {
+	                                name, strlen(name), buf,
+	                                &query.key.len))
+		rc = sfs_snapshot_get(base, &query, &hit, call, err);
+	if (rc == SFS_OK && hit.found) {
+		*found = true;
 		out->place.snapshot = base;
-		out->place.locator = info.locator;
-		out->size = info.value_size;
+		out->place.db_id = hit.db_id;
+		out->place.locator = hit.info.locator;
+		out->size = hit.info.value_size;
 		return SFS_OK;
 	}
 	sfs_snapshot_unref(base);

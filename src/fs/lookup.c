@@ -94,20 +94,18 @@ static enum sfs_rc answer_frozen(const struct query *q, const char *dir,
 static enum sfs_rc find_key(const struct query *q, struct sfs_view *view,
                             struct sfs_bytes key, int64_t in_shard)
 {
-	struct sfs_pair_info info;
-	bool found = false;
-	uint32_t db_id;
+	struct sfs_query query = { .key = key };
+	struct sfs_hit hit;
 	enum sfs_rc rc;
 
 	if (in_shard >= 0 &&
-	    sfs_router_route(sfs_snapshot_router(view->snapshot), key) !=
+	    sfs_router_hash(sfs_snapshot_router(view->snapshot), key) !=
 	            (uint64_t)in_shard)
 		return SFS_OK;
-	rc = sfs_snapshot_get(view->snapshot, key, &db_id, &found, &info,
-	                      q->call, q->err);
-	if (rc != SFS_OK || !found)
+	rc = sfs_snapshot_get(view->snapshot, &query, &hit, q->call, q->err);
+	if (rc != SFS_OK || !hit.found)
 		return rc;
-	sfs_fs_key_entry(q->fs, view, db_id, &info, q->out);
+	sfs_fs_key_entry(q->fs, view, hit.db_id, &hit.info, q->out);
 	sfs_view_add(view, 1);
 	return SFS_OK;
 }

@@ -50,6 +50,8 @@ int sfs_rc_errno(enum sfs_rc rc)
 		return EFBIG;
 	case SFS_E_BUSY:
 		return EBUSY;
+	case SFS_E_AMBIGUOUS:
+		return ENOTUNIQ;
 	}
 	return EIO;
 }

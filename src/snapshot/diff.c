@@ -55,8 +55,8 @@ static bool is_sharded_alike(const struct diff *d)
 	const struct sfs_manifest *b = d->to.manifest;
 
 	return a->num_dbs == b->num_dbs && a->key_encoding == b->key_encoding &&
-	       a->strategy == b->strategy &&
-	       (a->strategy == SFS_STRATEGY_HASH ||
+	       a->routing.strategy == b->routing.strategy &&
+	       (a->routing.strategy == SFS_STRATEGY_HASH ||
 	        is_text(a->sharding, b->sharding));
 }
 
@@ -249,16 +249,15 @@ static enum sfs_rc merge(struct diff *d)
 	return rc;
 }
 
-/* Looks the key at hand up on the other side; *found false: no such key. */
+/* Looks the key at hand up on the other side. */
 static enum sfs_rc look_up(struct diff *d, const struct side *side,
-                           const struct side *other, uint32_t *db_id,
-                           struct sfs_pair_info *info, bool *found)
+                           const struct side *other, struct sfs_hit *hit)
 {
-	struct sfs_bytes key;
+	struct sfs_query query = { .columns = NULL };
 	size_t len;
 	enum sfs_rc rc = make_name(d, side, &len);
 
-	*found = false;
+	*hit = (struct sfs_hit){ .found = false };
 	if (rc != SFS_OK)
 		return rc;
 	if (sfs_key_room(len) > d->key_cap) {
@@ -271,11 +270,10 @@ static enum sfs_rc look_up(struct diff *d, const struct side *side,
 		}
 	}
 	if (!sfs_key_from_name(other->manifest->key_encoding, d->name, len,
-	                       d->key, &key.len))
+	                       d->key, &query.key.len))
 		return SFS_OK;
-	key.data = d->key;
-	return sfs_snapshot_get(other->snapshot, key, db_id, found, info,
-	                        d->call, d->err);
+	query.key.data = d->key;
+	return sfs_snapshot_get(other->snapshot, &query, hit, d->call, d->err);
 }
 
 /* The other side's part of a key of "from", or of "to" if is_to. */
@@ -284,17 +282,18 @@ static enum sfs_rc look_up_step(struct diff *d, bool is_to, uint32_t db_id)
 	struct side *side = is_to ? &d->to : &d->from;
 	struct pairs p = { .from_db_id = db_id, .from = side->info };
 	bool is_same = true;
-	bool found;
+	struct sfs_hit hit;
 	enum sfs_rc rc;
 
-	rc = look_up(d, side, is_to ? &d->from : &d->to, &p.to_db_id, &p.to,
-	             &found);
+	rc = look_up(d, side, is_to ? &d->from : &d->to, &hit);
 	if (rc != SFS_OK)
 		return rc;
-	if (!found)
+	if (!hit.found)
 		return tell(d, is_to ? SFS_DIFF_ADDED : SFS_DIFF_REMOVED, side);
 	if (is_to)
 		return SFS_OK; /* compared when it was the other's turn */
+	p.to_db_id = hit.db_id;
+	p.to = hit.info;
 	rc = compare_values(d, &p, &is_same);
 	if (rc == SFS_OK && !is_same)
 		rc = tell(d, SFS_DIFF_CHANGED, side);

@@ -249,7 +249,7 @@ static enum sfs_rc group_keys(struct job *job, const struct sfs_bytes *keys,
 	}
 	/* starts[d + 2] counts shard d, and becomes where its end moves to */
 	for (size_t i = 0; i < count; i++) {
-		shards[i] = sfs_router_route(router, keys[i]);
+		shards[i] = sfs_router_hash(router, keys[i]);
 		job->starts[shards[i] + 2]++;
 	}
 	for (uint32_t d = 2; d < num_dbs + 2; d++)

@@ -149,6 +149,15 @@ static enum sfs_rc hold_manifest(struct sfs_snapshot *s,
 	}
 }
 
+static enum sfs_rc init_router(struct sfs_snapshot *s, struct sfs_err *err)
+{
+	const struct sfs_manifest *m = s->manifest;
+	enum sfs_rc rc = sfs_router_init(&s->router, &m->routing,
+	                                 m->key_encoding, m->num_dbs, err);
+
+	return rc == SFS_OK ? rc : sfs_err_wrap(err, "run %s", m->run_id);
+}
+
 enum sfs_rc sfs_snapshot_open(const struct sfs_snapshot_source *source,
                               const struct sfs_snapshot_id *id, const char *ref,
                               struct sfs_snapshot **out,
@@ -176,7 +185,7 @@ enum sfs_rc sfs_snapshot_open(const struct sfs_snapshot_source *source,
 	if (rc == SFS_OK && ref != NULL)
 		rc = check_ref(s, ref, err);
 	if (rc == SFS_OK)
-		rc = sfs_router_init(&s->router, s->manifest, err);
+		rc = init_router(s, err);
 	if (rc == SFS_OK)
 		rc = place_shards(s, err);
 	if (rc != SFS_OK) {
@@ -201,6 +210,7 @@ void sfs_snapshot_unref(struct sfs_snapshot *s)
 		sfs_shard_pool_drop(s->source.pool, &s->slots[i]);
 	sfs_free(s->slots);
 	sfs_arena_free(s->strings);
+	sfs_router_release(&s->router);
 	sfs_manifest_free(s->manifest);
 	if (s->pin != NULL)
 		s->source.store->ops->unpin(s->source.store, s->pin);
@@ -239,26 +249,55 @@ const char *sfs_snapshot_shard_prefix(const struct sfs_snapshot *s,
 	return s->slots[db_id].where.key_prefix;
 }
 
-enum sfs_rc sfs_snapshot_get(struct sfs_snapshot *s, struct sfs_bytes key,
-                             uint32_t *db_id_out, bool *found,
-                             struct sfs_pair_info *info,
+static enum sfs_rc ask_shard(struct sfs_snapshot *s, uint32_t db_id,
+                             struct sfs_bytes key, struct sfs_hit *hit,
                              const struct sfs_call *call, struct sfs_err *err)
 {
-	uint32_t db_id = sfs_router_route(&s->router, key);
 	struct sfs_shard_slot *slot = &s->slots[db_id];
 	struct sfs_shard_reader *reader = NULL;
 	enum sfs_rc rc;
 
-	*db_id_out = db_id;
-	*found = false;
+	hit->db_id = db_id;
+	hit->found = false;
 	if (slot->where.key_prefix == NULL)
 		return SFS_OK;
 	rc = sfs_shard_pool_get(s->source.pool, slot, &reader, call, err);
 	if (rc != SFS_OK)
 		return rc;
-	rc = reader->ops->get(reader, key, found, info, call, err);
+	rc = reader->ops->get(reader, key, &hit->found, &hit->info, call, err);
 	sfs_shard_pool_put(s->source.pool, slot);
 	return rc;
+}
+
+enum sfs_rc sfs_snapshot_check_fanout(const struct sfs_snapshot *s,
+                                      struct sfs_err *err)
+{
+	uint32_t max = s->source.fanout_max;
+
+	max = max > 0 ? max : SFS_FANOUT_MAX_DEFAULT;
+	if (s->manifest->num_dbs <= max)
+		return SFS_OK;
+	return sfs_err_set(
+		err, SFS_E_INVALID,
+		"snapshot %s: which of %u shards holds a key "
+		"depends on columns: name them (where/COLUMN=VALUE/, "
+		"--column) or the shard (routes/), or let fanout_max "
+		"be more than %u",
+		s->text_id, s->manifest->num_dbs, max);
+}
+
+enum sfs_rc sfs_snapshot_get(struct sfs_snapshot *s,
+                             const struct sfs_query *query, struct sfs_hit *hit,
+                             const struct sfs_call *call, struct sfs_err *err)
+{
+	struct sfs_route route;
+	enum sfs_rc rc;
+
+	rc = sfs_router_route(&s->router, query->key, query->columns, &route,
+	                      err);
+	if (rc != SFS_OK)
+		return rc;
+	return ask_shard(s, route.db_id, query->key, hit, call, err);
 }
 
 static enum sfs_rc hold(const struct sfs_place *place,

@@ -29,7 +29,11 @@ struct sfs_snapshot_source {
 	struct sfs_store *store;
 	struct sfs_catalog *catalog;
 	struct sfs_shard_pool *pool;
+	/* Shards that a lookup may ask at most; 0: SFS_FANOUT_MAX_DEFAULT. */
+	uint32_t fanout_max;
 };
+
+enum { SFS_FANOUT_MAX_DEFAULT = 256 };
 
 /*
  * Loads the manifest of id and checks that this build can serve it. ref is
@@ -59,12 +63,34 @@ sfs_snapshot_shard_location(const struct sfs_snapshot *s, uint32_t db_id);
 const char *sfs_snapshot_shard_prefix(const struct sfs_snapshot *s,
                                       uint32_t db_id);
 
-/* Routes and looks up; db_id_out tells where, found or not. */
-enum sfs_rc sfs_snapshot_get(struct sfs_snapshot *s, struct sfs_bytes key,
-                             uint32_t *db_id_out, bool *found,
-                             struct sfs_pair_info *info,
+struct sfs_query {
+	struct sfs_bytes key;
+	const struct sfs_columns *columns; /* NULL: none is known */
+};
+
+struct sfs_hit {
+	bool found;
+	uint32_t db_id; /* of the shard asked, found or not; SFS_NO_SHARD */
+	struct sfs_pair_info info;
+};
+
+/* Not found, and no single shard was asked. */
+#define SFS_NO_SHARD UINT32_MAX
+
+/*
+ * Routes and looks up. Where routing needs columns that the query lacks, all
+ * shards are asked: AMBIGUOUS, naming them, where several hold the key;
+ * INVALID where there are more than fanout_max. A routing value that no shard
+ * has is "not found".
+ */
+enum sfs_rc sfs_snapshot_get(struct sfs_snapshot *s,
+                             const struct sfs_query *query, struct sfs_hit *hit,
                              const struct sfs_call *call,
                              struct sfs_err *err) SFS_NODISCARD;
+
+/* INVALID, with what to do, if not all shards may be asked for one key. */
+enum sfs_rc sfs_snapshot_check_fanout(const struct sfs_snapshot *s,
+                                      struct sfs_err *err) SFS_NODISCARD;
 
 /* A place for an answer: a pair of one shard. */
 struct sfs_place {
@@ -87,12 +113,14 @@ enum sfs_rc sfs_snapshot_at(const struct sfs_place *place,
 struct sfs_multi_get_options {
 	unsigned threads; /* at least 1; at most 64 are used */
 	size_t value_max; /* bytes; a larger value is TOO_BIG */
+	const struct sfs_columns *columns; /* of all keys; NULL: not known */
 };
 
 /*
  * Values of many keys: groups them by shard, sorts each group, and answers
  * from several shards side by side. fn is called from those threads, once
- * for each key, unless it returned false.
+ * for each key, unless it returned false. Keys that lack columns are looked
+ * for in all shards as by sfs_snapshot_get(): AMBIGUOUS, INVALID.
  */
 enum sfs_rc sfs_snapshot_multi_get(struct sfs_snapshot *s,
                                    const struct sfs_bytes *keys, size_t count,
@@ -122,5 +150,28 @@ enum sfs_rc sfs_snapshot_cursor_next(struct sfs_snapshot_cursor *c, bool *found,
 /* The row that next gave last is given once more. */
 void sfs_snapshot_cursor_back(struct sfs_snapshot_cursor *c);
 void sfs_snapshot_cursor_close(struct sfs_snapshot_cursor *c);
+
+/*
+ * Walks all shards at once in key order. A key that several of them hold
+ * comes once, from the first. INVALID: more shards than fanout_max. After an
+ * error it can only be closed.
+ */
+struct sfs_snapshot_merge;
+struct sfs_snapshot_pair {
+	struct sfs_bytes key; /* borrowed until the next call */
+	uint32_t db_id;
+	struct sfs_pair_info info;
+};
+
+enum sfs_rc sfs_snapshot_merge_open(struct sfs_snapshot *s, uint64_t skip,
+                                    struct sfs_snapshot_merge **out,
+                                    const struct sfs_call *call,
+                                    struct sfs_err *err) SFS_NODISCARD;
+enum sfs_rc sfs_snapshot_merge_next(struct sfs_snapshot_merge *m, bool *found,
+                                    struct sfs_snapshot_pair *pair,
+                                    const struct sfs_call *call,
+                                    struct sfs_err *err) SFS_NODISCARD;
+void sfs_snapshot_merge_back(struct sfs_snapshot_merge *m);
+void sfs_snapshot_merge_close(struct sfs_snapshot_merge *m);
 
 #endif

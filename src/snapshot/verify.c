@@ -282,7 +282,7 @@ static void check_key(struct shard *s, struct sfs_bytes key)
 		     sfs_key_encoding_text(m->key_encoding));
 		return;
 	}
-	db_id = sfs_router_route(sfs_snapshot_router(s->job->snapshot), key);
+	db_id = sfs_router_hash(sfs_snapshot_router(s->job->snapshot), key);
 	if (db_id == s->facts.db_id)
 		return;
 	name_of(s, key, shown);

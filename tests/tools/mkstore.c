@@ -78,7 +78,7 @@ static void add(struct job *j, const struct sfs_router *router,
 	}
 	memcpy(copy, key.data, key.len);
 	memcpy(copy + key.len, value.data, value.len);
-	j->pairs[j->count] = (struct pair){ sfs_router_route(router, key),
+	j->pairs[j->count] = (struct pair){ sfs_router_hash(router, key),
 		                            j->count,
 		                            { { copy, key.len },
 		                              { copy + key.len, value.len } } };
@@ -291,7 +291,7 @@ static void run(struct job *j)
 		.shard_prefix = (char *)"shards",
 		.db_path_template = (char *)"db={db_id:05d}",
 		.key_encoding = j->encoding,
-		.strategy = SFS_STRATEGY_HASH,
+		.routing.strategy = SFS_STRATEGY_HASH,
 		.sharding = (char *)"{\"cel_columns\": null, \"cel_expr\": "
 				    "null, \"hash_algorithm\": \"xxh3_64\", "
 				    "\"routing_values\": null, \"strategy\": "
@@ -305,8 +305,7 @@ static void run(struct job *j)
 		die(j->dir, &err);
 	m.s3_prefix = (char *)(j->url != NULL ? j->url : j->store->url);
 	m.shards = must(sfs_calloc(j->num_dbs, sizeof(*m.shards)));
-	if (sfs_router_init(&router, &m, &err) != SFS_OK)
-		die("router", &err);
+	sfs_router_init_hash(&router, j->encoding, j->num_dbs);
 	if (j->generate > 0)
 		generate(j, &router);
 	else

@@ -317,7 +317,7 @@ static struct sfs_manifest base_of(char *texts[3])
 		.shard_prefix = texts[1],
 		.db_path_template = texts[2],
 		.key_encoding = SFS_KEY_UTF8,
-		.strategy = SFS_STRATEGY_HASH,
+		.routing.strategy = SFS_STRATEGY_HASH,
 	};
 
 	return base;
@@ -356,7 +356,7 @@ static void a_base_that_cannot_be_written_like_is_unsupported(void)
 	HAS_STR(err.msg, "db_path_template");
 	texts[2] = TEMPLATE;
 	base = base_of(texts);
-	base.strategy = SFS_STRATEGY_CEL;
+	base.routing.strategy = SFS_STRATEGY_CEL;
 	IS_INT(sfs_build_config_from_base(&config, &base, &err),
 	       SFS_E_UNSUPPORTED);
 	HAS_STR(err.msg, "not sharded by hash");

@@ -365,15 +365,16 @@ static void a_file_that_stays_open_keeps_the_build_from_publishing(void)
 
 static void one_key_for_each_shard(char keys[4][8])
 {
-	const struct sfs_router router = { SFS_KEY_UTF8, 4 };
+	struct sfs_router router;
 	char name[8];
 	int left = 4;
 
+	sfs_router_init_hash(&router, SFS_KEY_UTF8, 4);
 	memset(keys, 0, 4 * sizeof(keys[0]));
 	for (int i = 0; left > 0; i++) {
 		int len = snprintf(name, sizeof(name), "k%d", i);
 		struct sfs_bytes key = { (const uint8_t *)name, (size_t)len };
-		uint32_t db = sfs_router_route(&router, key);
+		uint32_t db = sfs_router_hash(&router, key);
 
 		left -= keys[db][0] == '\0';
 		memcpy(keys[db], name, sizeof(name));

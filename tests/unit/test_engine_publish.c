@@ -22,10 +22,11 @@ static void put_numbers(const char *name, int count, const char *value)
 
 static uint32_t shard_of(const char *key)
 {
-	const struct sfs_router router = { SFS_KEY_UTF8, 4 };
+	struct sfs_router router;
 	struct sfs_bytes bytes = { (const uint8_t *)key, strlen(key) };
 
-	return sfs_router_route(&router, bytes);
+	sfs_router_init_hash(&router, SFS_KEY_UTF8, 4);
+	return sfs_router_hash(&router, bytes);
 }
 
 /* The key of a shard's object. */

@@ -91,13 +91,13 @@ static void each_code_has_a_name_of_its_own(void)
 	const char *name;
 
 	IS_STR(sfs_rc_name(SFS_OK), "ok");
-	for (int a = 0; a >= SFS_E_BUSY; a--) {
+	for (int a = 0; a >= SFS_E_AMBIGUOUS; a--) {
 		name = sfs_rc_name((enum sfs_rc)a);
 		OK(strcmp(name, "unknown") != 0);
 		for (int b = a + 1; b <= 0; b++)
 			OK(strcmp(name, sfs_rc_name((enum sfs_rc)b)) != 0);
 	}
-	IS_STR(sfs_rc_name((enum sfs_rc)(SFS_E_BUSY - 1)), "unknown");
+	IS_STR(sfs_rc_name((enum sfs_rc)(SFS_E_AMBIGUOUS - 1)), "unknown");
 }
 
 int main(void)

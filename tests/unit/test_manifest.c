@@ -53,7 +53,7 @@ static void is_same(const struct sfs_manifest *a, const struct sfs_manifest *b)
 	is_same_text(a->custom, b->custom);
 	IS_INT(a->created_at_ns, b->created_at_ns);
 	IS_INT(a->key_encoding, b->key_encoding);
-	IS_INT(a->strategy, b->strategy);
+	IS_INT(a->routing.strategy, b->routing.strategy);
 	IS_INT(a->num_dbs, b->num_dbs);
 	for (uint32_t i = 0; i < a->num_dbs && i < b->num_dbs; i++)
 		is_same_shard(&a->shards[i], &b->shards[i]);
@@ -142,7 +142,7 @@ static struct sfs_manifest *make(uint32_t num_dbs)
 	m->num_dbs = num_dbs;
 	m->created_at_ns = INT64_C(1795240160021594000);
 	m->key_encoding = SFS_KEY_UTF8;
-	m->strategy = SFS_STRATEGY_HASH;
+	m->routing.strategy = SFS_STRATEGY_HASH;
 	set_text(&m->run_id, "release_2026-01.b");
 	set_text(&m->s3_prefix, "s3://bucket/pre/");
 	set_text(&m->key_col, "_key");
@@ -238,7 +238,7 @@ static void one_golden_manifest_in_detail(void *arg, const char *dir)
 		IS_STR(m->key_col, "_key");
 		IS_STR(m->sharding, HASH);
 		IS_INT(m->key_encoding, SFS_KEY_U64BE);
-		IS_INT(m->strategy, SFS_STRATEGY_HASH);
+		IS_INT(m->routing.strategy, SFS_STRATEGY_HASH);
 		IS_STR(m->shards[1].db_url,
 		       "s3://golden/hash-layout/data/"
 		       "run_id=release_2026-01.b/part-1/attempt=00");
@@ -394,7 +394,7 @@ static void cel_manifests_are_read(void)
 		image_change(&i, sql);
 		IS_INT(image_parse(&i, &m, NULL), SFS_OK);
 		if (m != NULL)
-			IS_INT(m->strategy, SFS_STRATEGY_CEL);
+			IS_INT(m->routing.strategy, SFS_STRATEGY_CEL);
 		sfs_manifest_free(m);
 		image_release(&i);
 	}

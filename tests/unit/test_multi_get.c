@@ -55,7 +55,8 @@ static bool take(void *arg, size_t index, const struct sfs_bytes *value)
 /* Asks for count keys: the rows in a mixed order, times over. */
 static enum sfs_rc ask(struct asked *a, size_t count, unsigned threads)
 {
-	struct sfs_multi_get_options options = { threads, 1 << 30 };
+	struct sfs_multi_get_options options = { .threads = threads,
+		                                 .value_max = 1 << 30 };
 	struct sfs_bytes *keys = calloc(count + 1, sizeof(*keys));
 	size_t *rows = calloc(count + 1, sizeof(*rows));
 	enum sfs_rc rc;
@@ -162,7 +163,7 @@ static void the_callback_can_stop_it(void)
 
 static void too_large_a_value_is_an_error(void)
 {
-	struct sfs_multi_get_options options = { 2, 3 };
+	struct sfs_multi_get_options options = { .threads = 2, .value_max = 3 };
 	struct asked a = { 0 };
 	size_t row = 0;
 

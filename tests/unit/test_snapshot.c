@@ -138,9 +138,10 @@ static void keys_are_routed_found_and_read(void)
 	struct sfs_place place;
 	uint8_t key[16];
 	size_t key_len;
+	struct sfs_query query = { .columns = NULL };
+	struct sfs_hit hit;
 	char buf[256];
 	size_t got;
-	bool found;
 
 	begin("hash-u64be");
 	golden_load(&golden, "hash-u64be", "expected");
@@ -149,11 +150,11 @@ static void keys_are_routed_found_and_read(void)
 	for (size_t i = 0; i < golden.count; i += 11) {
 		const struct golden_row *row = &golden.rows[i];
 
-		found = false;
-		IS_INT(sfs_snapshot_get(s, row->key, &place.db_id, &found,
-		                        &info, NULL, &err),
-		       SFS_OK);
-		OK(found);
+		query.key = row->key;
+		IS_INT(sfs_snapshot_get(s, &query, &hit, NULL, &err), SFS_OK);
+		OK(hit.found);
+		place.db_id = hit.db_id;
+		info = hit.info;
 		IS_INT(place.db_id, row->db_id);
 		IS_INT(info.value_size, row->value_len);
 		place.locator = info.locator;
@@ -182,6 +183,7 @@ static void an_empty_shard_has_no_keys_and_no_places(void)
 	struct sfs_place place = { 0 };
 	struct sfs_pair_info info;
 	struct sfs_snapshot *s;
+	struct sfs_hit hit;
 	size_t key_len;
 	bool found = true;
 
@@ -190,12 +192,13 @@ static void an_empty_shard_has_no_keys_and_no_places(void)
 	place.snapshot = s;
 	while (sfs_snapshot_shard_prefix(s, place.db_id) != NULL)
 		place.db_id++;
-	while (sfs_router_route(sfs_snapshot_router(s), key) != place.db_id)
+	while (sfs_router_hash(sfs_snapshot_router(s), key) != place.db_id)
 		number[7]++;
-	IS_INT(sfs_snapshot_get(s, key, &place.db_id, &found, &info, NULL,
-	                        &err),
+	IS_INT(sfs_snapshot_get(s, &(struct sfs_query){ .key = key }, &hit,
+	                        NULL, &err),
 	       SFS_OK);
-	OK(!found);
+	OK(!hit.found);
+	IS_INT(hit.db_id, place.db_id);
 	IS_INT(sfs_snapshot_at(&place, &info, NULL, 0, &key_len, NULL, &err),
 	       SFS_E_INVALID);
 	IS_INT(sfs_snapshot_cursor_open(s, place.db_id, 0, &c, NULL, &err),
@@ -240,18 +243,15 @@ static void a_cursor_gives_its_last_row_once_more(void)
 static void references_keep_a_snapshot_and_its_shards_open(void)
 {
 	uint8_t number[8] = { 0, 0, 0, 0, 0, 0, 0, 1 };
-	struct sfs_bytes key = { number, 8 };
-	struct sfs_pair_info info;
+	struct sfs_query query = { .key = { number, 8 } };
 	struct sfs_snapshot *s;
-	uint32_t db_id;
-	bool found;
+	struct sfs_hit hit;
 
 	begin("hash-u64be");
 	s = open_it();
 	OK(sfs_snapshot_ref(s) == s);
 	sfs_snapshot_unref(s);
-	IS_INT(sfs_snapshot_get(s, key, &db_id, &found, &info, NULL, &err),
-	       SFS_OK);
+	IS_INT(sfs_snapshot_get(s, &query, &hit, NULL, &err), SFS_OK);
 	/* the shard, and the pin of the manifest */
 	IS_INT(sfs_store_fault_open_objects(w.store), 2);
 	sfs_snapshot_unref(s);

@@ -304,19 +304,19 @@ static atomic_int gets;
 static void check_row(struct sfs_snapshot *s, const struct golden_row *row)
 {
 	struct sfs_place place = { .snapshot = s };
-	struct sfs_pair_info info;
+	struct sfs_query query = { .key = row->key };
+	struct sfs_hit hit;
 	struct sfs_err err;
-	bool found = false;
 	size_t got = 0;
 	char buf[512];
 
-	if (sfs_snapshot_get(s, row->key, &place.db_id, &found, &info, NULL,
-	                     &err) != SFS_OK ||
-	    !found || info.value_size > sizeof(buf)) {
+	if (sfs_snapshot_get(s, &query, &hit, NULL, &err) != SFS_OK ||
+	    !hit.found || hit.info.value_size > sizeof(buf)) {
 		atomic_fetch_add(&wrong, 1);
 		return;
 	}
-	place.locator = info.locator;
+	place.db_id = hit.db_id;
+	place.locator = hit.info.locator;
 	if (sfs_snapshot_read(&place, 0, buf, sizeof(buf), &got, NULL, &err) !=
 	            SFS_OK ||
 	    !golden_is_value(row, buf, got))

@@ -351,19 +351,15 @@ static inline enum sfs_rc shop_read_shard(struct sfs_snapshot *s, uint32_t db,
 static inline void shop_check_routes(struct sfs_snapshot *s,
                                      const struct shop_pairs *pairs)
 {
-	struct sfs_pair_info info;
-	bool found;
-	uint32_t db;
+	struct sfs_hit hit;
 
 	for (size_t i = 0; i < pairs->count; i++) {
 		const char *line = pairs->lines[i];
-		struct sfs_bytes key = { (const uint8_t *)line,
-			                 strcspn(line, "=") };
+		struct sfs_query query = { .key = { (const uint8_t *)line,
+			                            strcspn(line, "=") } };
 
-		found = false;
-		IS_INT(sfs_snapshot_get(s, key, &db, &found, &info, NULL, &err),
-		       SFS_OK);
-		if (!found)
+		IS_INT(sfs_snapshot_get(s, &query, &hit, NULL, &err), SFS_OK);
+		if (!hit.found)
 			TAP_FAIL("%s cannot be found", line);
 	}
 }
@@ -389,7 +385,8 @@ static inline const char *content_of(const struct sfs_snapshot_id *id)
 {
 	static char text[SHOP_TEXT_BYTES];
 	static struct shop_pairs pairs;
-	struct sfs_snapshot_source source = { store, catalog, NULL };
+	struct sfs_snapshot_source source = { .store = store,
+		                              .catalog = catalog };
 	struct sfs_snapshot *s = NULL;
 	enum sfs_rc rc;
 

@@ -341,7 +341,7 @@ def make_sharding():
     cel_values("bool", [True, False], NO_VALUE)
     cel_values("null", [None, 1], NO_VALUE)
     cel_values("real", [1.0, 2.0], NO_VALUE)
-    cel_values("too-large", [2**63, 1], NO_VALUE)
+    cel_values("too-large", [2**64, 1], NO_VALUE)
     cel_values("int-twice", [7, 7], "a routing value is there twice")
     cel_values("text-twice", ["a", "a"], "a routing value is there twice")
     cel_values("bytes-twice",
