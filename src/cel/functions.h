@@ -11,7 +11,7 @@
  * it. A row's function is only called with values of the row's types.
  */
 
-/* Immutable. Types are compared with sfs_cel_type_equal(), not by address. */
+/* Immutable, static or of a pool. Types are compared with sfs_cel_type_equal(), not by address. */
 struct sfs_cel_type {
 	enum sfs_cel_kind kind;
 	const struct sfs_cel_type *of[2]; /* LIST: items; MAP: keys, values */
@@ -30,7 +30,19 @@ void sfs_cel_type_print(const struct sfs_cel_type *t,
 const struct sfs_cel_type *sfs_cel_type_parse(struct sfs_cel_pool *pool,
                                               const char *text);
 
-enum { SFS_CEL_ARGS_MAX = 3 }; /* of a function of the table */
+enum {
+	SFS_CEL_ARGS_MAX = 3,          /* of a function of the table */
+	SFS_CEL_VALUE_DEPTH_MAX = 500, /* lists in lists that are compared */
+};
+
+/* How the work of a call grows, for sfs_cel_call_cost(). */
+enum sfs_cel_cost {
+	SFS_CEL_COST_ONE = 0, /* it does not, or memory limits it */
+	SFS_CEL_COST_FLAT,    /* with the lengths of the arguments */
+	SFS_CEL_COST_DEEP,    /* with all that they contain */
+	SFS_CEL_COST_FILE,    /* reads a file: a time zone */
+	SFS_CEL_COST_REGEX,   /* makes a regular expression */
+};
 
 /*
  * args are of the row's types, none is an ERROR. The result may be an ERROR,
@@ -57,6 +69,7 @@ struct sfs_cel_overload {
 	 * its tests know it, the checker of upstream does not (1 < 1u).
 	 */
 	bool is_dynamic_only;
+	enum sfs_cel_cost cost;
 };
 
 /* All rows; those of one name lie together, in the order to be tried. */
@@ -66,8 +79,23 @@ const struct sfs_cel_overload *sfs_cel_overloads(size_t *count);
 const struct sfs_cel_overload *sfs_cel_overloads_named(struct sfs_cel_text name,
                                                        size_t *count);
 
+/*
+ * The steps that a call takes beyond its own: to be asked before a row whose
+ * cost is not ONE is run. More than SFS_CEL_STEPS_MAX: it must not be run
+ * (what is compared may be nested deeper than the stack allows).
+ */
+size_t sfs_cel_call_cost(const struct sfs_cel_overload *row,
+                         const struct sfs_cel_value *args);
+
 /* An error value. message is static, or lives in the evaluation's pool. */
 struct sfs_cel_value sfs_cel_error(const char *message);
+
+/*
+ * The error of a pool that gave nothing; its message is SFS_CEL_NO_POOL, so
+ * that the evaluator can tell a limit from an error of the expression.
+ */
+extern const char SFS_CEL_NO_POOL[];
+struct sfs_cel_value sfs_cel_error_memory(void);
 
 /* Compares ordered values: -1, 0, 1; false: they have no order (NaN, null). */
 bool sfs_cel_value_compare(const struct sfs_cel_value *a,
@@ -86,7 +114,10 @@ enum sfs_rc sfs_cel_regex_new(struct sfs_cel_text pattern,
                               struct sfs_cel_regex **out,
                               struct sfs_err *err) SFS_NODISCARD;
 void sfs_cel_regex_free(struct sfs_cel_regex *r); /* NULL is fine */
-bool sfs_cel_regex_search(const struct sfs_cel_regex *r,
-                          struct sfs_cel_text text);
+
+/* Whether a part of the text matches. NO_MEMORY. */
+enum sfs_rc sfs_cel_regex_search(const struct sfs_cel_regex *r,
+                                 struct sfs_cel_text text, bool *found_out,
+                                 struct sfs_err *err) SFS_NODISCARD;
 
 #endif
