@@ -10,4 +10,8 @@ sfs_warnings="-Wall -Wextra -Wshadow -Wstrict-prototypes dnl
 AS_IF([test "x$enable_werror" = xyes],
 	[sfs_warnings="$sfs_warnings -Werror"])
 AC_SUBST([SFS_WARN_CFLAGS], [$sfs_warnings])
+sfs_warnings_cxx='-Wall -Wextra'
+AS_IF([test "x$enable_werror" = xyes],
+	[sfs_warnings_cxx="$sfs_warnings_cxx -Werror"])
+AC_SUBST([SFS_WARN_CXXFLAGS], [$sfs_warnings_cxx])
 ])
