@@ -16,6 +16,7 @@ enum sfs_cel_node_kind {
 	SFS_CEL_NODE_HAS,    /* has(children[0].name) */
 	SFS_CEL_NODE_CALL,   /* name(children...) */
 	SFS_CEL_NODE_METHOD, /* children[0].name(children[1]...) */
+	/* Two children each; a && b && c && d is (a && b) && (c && d). */
 	SFS_CEL_NODE_AND,
 	SFS_CEL_NODE_OR,
 	SFS_CEL_NODE_CONDITION, /* children[0] ? [1] : [2] */
@@ -39,6 +40,8 @@ struct sfs_cel_node {
 	enum sfs_cel_node_kind kind;
 	uint32_t offset; /* in the source, for messages: bytes */
 	uint32_t count;  /* of children */
+	uint32_t depth;  /* of the tree from here: at most SFS_CEL_DEPTH_MAX */
+	bool is_rooted;  /* NAME, CALL: ".name", no variable of a macro */
 	struct sfs_cel_node **children;
 	struct sfs_cel_text name;     /* identifier or function; no NUL in it */
 	struct sfs_cel_value literal; /* LITERAL; its text lives in the tree */
@@ -64,6 +67,11 @@ void sfs_cel_tree_release(struct sfs_cel_tree *t);
 /* INVALID at a place in the source: sets *err to "LINE:COLUMN: ...". */
 enum sfs_rc sfs_cel_refuse(struct sfs_cel_text source, uint32_t offset,
                            struct sfs_err *err, const char *fmt, ...)
+	SFS_PRINTF(4, 5);
+
+/* The same for what is over a limit: TOO_BIG. */
+enum sfs_rc sfs_cel_refuse_size(struct sfs_cel_text source, uint32_t offset,
+                                struct sfs_err *err, const char *fmt, ...)
 	SFS_PRINTF(4, 5);
 
 /* An identifier that may be declared: no keyword, no reserved word. */

@@ -4,6 +4,7 @@
 
 #include "shardyfs/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Memory of one life for things of any type: aligned, bounded, reusable. */
@@ -17,5 +18,8 @@ void sfs_cel_pool_reset(struct sfs_cel_pool *p);
 
 /* Aligned to 8, not cleared. NULL: out of memory, or over max_bytes. */
 void *sfs_cel_pool_get(struct sfs_cel_pool *p, size_t size) SFS_NODISCARD;
+
+/* Whether something was refused because of max_bytes, since the reset. */
+bool sfs_cel_pool_is_full(const struct sfs_cel_pool *p);
 
 #endif
