@@ -177,3 +177,16 @@ size_t sfs_utf8_sequence(const uint8_t *p, size_t len)
 		return 0;
 	return need;
 }
+
+bool sfs_utf8_is_valid(const uint8_t *p, size_t len)
+{
+	size_t n = sfs_ascii_run(p, len);
+	size_t step;
+
+	for (; n < len; n += step) {
+		step = p[n] < 0x80 ? 1 : sfs_utf8_sequence(p + n, len - n);
+		if (step == 0)
+			return false;
+	}
+	return true;
+}

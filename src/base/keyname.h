@@ -35,5 +35,6 @@ size_t sfs_ascii_run(const uint8_t *p, size_t len);
 
 /* The length of the valid UTF-8 sequence at p, 1 to 4, or 0 if none is. */
 size_t sfs_utf8_sequence(const uint8_t *p, size_t len);
+bool sfs_utf8_is_valid(const uint8_t *p, size_t len);
 
 #endif

@@ -95,19 +95,6 @@ static bool integer_from_name(size_t bytes, uint64_t max, const char *name,
 	return true;
 }
 
-static bool is_utf8(const uint8_t *p, size_t len)
-{
-	size_t n = sfs_ascii_run(p, len);
-	size_t step;
-
-	for (; n < len; n += step) {
-		step = p[n] < 0x80 ? 1 : sfs_utf8_sequence(p + n, len - n);
-		if (step == 0)
-			return false;
-	}
-	return true;
-}
-
 bool sfs_key_from_name(enum sfs_key_encoding encoding, const char *name,
                        size_t name_len, uint8_t *buf, size_t *len_out)
 {
@@ -122,7 +109,7 @@ bool sfs_key_from_name(enum sfs_key_encoding encoding, const char *name,
 		                         buf);
 	case SFS_KEY_UTF8:
 		return sfs_keyname_decode(name, name_len, buf, len_out) &&
-		       is_utf8(buf, *len_out);
+		       sfs_utf8_is_valid(buf, *len_out);
 	case SFS_KEY_RAW:
 		return sfs_keyname_decode(name, name_len, buf, len_out);
 	case SFS_KEY_INVALID:
@@ -166,7 +153,7 @@ enum sfs_rc sfs_key_to_name(enum sfs_key_encoding encoding,
 	case SFS_KEY_U32BE:
 		return integer_to_name(U32_BYTES, key, out, cap, len_out);
 	case SFS_KEY_UTF8:
-		if (!is_utf8(key.data, key.len))
+		if (!sfs_utf8_is_valid(key.data, key.len))
 			return SFS_E_CORRUPT;
 		return sfs_keyname_encode(key.data, key.len, out, cap, len_out);
 	case SFS_KEY_RAW:
