@@ -303,8 +303,5 @@ struct sfs_cel_value sfs_cel_double_of_string(const struct sfs_cel_value *args,
 	copy[text.len] = '\0';
 	if (!is_decimal(copy, copy + text.len))
 		return sfs_cel_error("double() of a string that is no number");
-	value = strtod(copy, NULL);
-	if (isinf(value))
-		return sfs_cel_error("double() of a string that is too large");
-	return sfs_cel_double(value);
+	return sfs_cel_double(strtod(copy, NULL));
 }

@@ -7,6 +7,8 @@
 #include "cel/calendar.h"
 #include "cel/functions_internal.h"
 
+enum { CARRY_MAX = 8 }; /* seconds in two counts of nanoseconds */
+
 static struct sfs_cel_value out_of_range(enum sfs_cel_kind kind)
 {
 	return sfs_cel_error(kind == SFS_CEL_DURATION
@@ -34,13 +36,10 @@ static struct sfs_cel_value duration_of(int64_t nanos)
 /* A timestamp's nanoseconds count up, whatever the sign of its seconds. */
 static struct sfs_cel_value timestamp_of(int64_t seconds, int64_t nanos)
 {
-	if (nanos < 0) {
-		seconds--;
-		nanos += SFS_CEL_NANOS;
-	} else if (nanos >= SFS_CEL_NANOS) {
-		seconds++;
-		nanos -= SFS_CEL_NANOS;
-	}
+	int64_t carry = nanos / SFS_CEL_NANOS - (nanos % SFS_CEL_NANOS < 0);
+
+	seconds += carry;
+	nanos -= carry * SFS_CEL_NANOS;
 	if (seconds < SFS_CEL_TIMESTAMP_MIN || seconds > SFS_CEL_TIMESTAMP_MAX)
 		return out_of_range(SFS_CEL_TIMESTAMP);
 	return (struct sfs_cel_value){
@@ -54,7 +53,7 @@ static struct sfs_cel_value moved(struct sfs_cel_time t, struct sfs_cel_time by)
 	int64_t seconds;
 
 	if (__builtin_add_overflow(t.seconds, by.seconds, &seconds) ||
-	    seconds == INT64_MIN || seconds == INT64_MAX)
+	    seconds < INT64_MIN + CARRY_MAX || seconds > INT64_MAX - CARRY_MAX)
 		return out_of_range(SFS_CEL_TIMESTAMP);
 	return timestamp_of(seconds, (int64_t)t.nanos + by.nanos);
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Timestamps and durations as text: RFC 3339, printed in UTC with as many
- * digits of the second as needed; durations as sums of hours to nanoseconds,
- * printed in seconds.
+ * Timestamps and durations as text: RFC 3339, printed in UTC; durations as
+ * sums of hours to nanoseconds, printed in seconds. Fractions have 3, 6 or 9
+ * digits, as upstream prints them; langdef does not say.
  */
 #include "cel/calendar.h"
 #include "cel/functions_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { TEXT_BYTES = 48, FRACTION_DIGITS = 9 };
 
@@ -68,7 +67,7 @@ static bool take_offset(struct reader *r, int *out)
 	int minutes;
 
 	*out = 0;
-	if (take(r, 'Z'))
+	if (take(r, 'Z') || take(r, 'z'))
 		return true;
 	is_west = take(r, '-');
 	if ((!is_west && !take(r, '+')) || !take_number(r, 2, 23, &hours) ||
@@ -101,10 +100,10 @@ static bool read_timestamp(struct sfs_cel_text text, struct sfs_cel_time *out)
 	int second;
 	int offset;
 
-	if (!take_date(&r, &days) || !take(&r, 'T') ||
+	if (!take_date(&r, &days) || (!take(&r, 'T') && !take(&r, 't')) ||
 	    !take_number(&r, 2, 23, &hour) || !take(&r, ':') ||
 	    !take_number(&r, 2, 59, &minute) || !take(&r, ':') ||
-	    !take_number(&r, 2, 59, &second) ||
+	    !take_number(&r, 2, 60, &second) ||
 	    !take_fraction(&r, &out->nanos) || !take_offset(&r, &offset))
 		return false;
 	out->seconds = days * SFS_CEL_DAY_SECONDS + hour * 3600 + minute * 60 +
@@ -217,18 +216,18 @@ sfs_cel_duration_of_string(const struct sfs_cel_value *args,
 	};
 }
 
-/* ".25" for 250000000, nothing for 0. */
-static void print_fraction(int32_t nanos, char out[FRACTION_DIGITS + 2])
+/* ".250" for 250000000, nothing for 0. */
+static void print_fraction(uint32_t nanos, char out[FRACTION_DIGITS + 2])
 {
-	int last = FRACTION_DIGITS;
-
 	out[0] = '\0';
 	if (nanos == 0)
 		return;
 	(void)snprintf(out, FRACTION_DIGITS + 2, ".%09u",
-	               (unsigned)nanos % SFS_CEL_NANOS);
-	while (out[last] == '0')
-		out[last--] = '\0';
+	               nanos % SFS_CEL_NANOS);
+	if (nanos % 1000000 == 0)
+		out[4] = '\0';
+	else if (nanos % 1000 == 0)
+		out[7] = '\0';
 }
 
 struct sfs_cel_value
@@ -246,7 +245,7 @@ sfs_cel_string_of_timestamp(const struct sfs_cel_value *args,
 	if (t.seconds < SFS_CEL_TIMESTAMP_MIN ||
 	    t.seconds > SFS_CEL_TIMESTAMP_MAX)
 		return sfs_cel_error("timestamp out of range");
-	print_fraction(t.nanos, fraction);
+	print_fraction((uint32_t)t.nanos, fraction);
 	sfs_cel_date_of(t.seconds, &d);
 	len = snprintf(text, TEXT_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d%sZ",
 	               d.year, d.month, d.day, d.hour, d.minute, d.second,
@@ -266,7 +265,8 @@ sfs_cel_string_of_duration(const struct sfs_cel_value *args,
 
 	if (text == NULL)
 		return sfs_cel_error_memory();
-	print_fraction(abs(t.nanos), fraction);
+	print_fraction(t.nanos < 0 ? 0u - (unsigned)t.nanos : (unsigned)t.nanos,
+	               fraction);
 	len = snprintf(
 		text, TEXT_BYTES, "%s%" PRIu64 "%ss", is_negative ? "-" : "",
 		t.seconds < 0 ? 0 - (uint64_t)t.seconds : (uint64_t)t.seconds,
