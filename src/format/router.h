@@ -23,7 +23,7 @@ struct sfs_router {
 	struct sfs_cel_program *program;     /* NULL: hash */
 	struct sfs_token_index *tokens;      /* NULL: direct */
 	size_t key_column;  /* index of "key"; column_count: there is none */
-	bool needs_columns; /* others than the key */
+	bool needs_columns; /* the expression uses others than the key */
 };
 
 /* Routes by hash: no memory, nothing to release. */
@@ -44,6 +44,14 @@ void sfs_router_release(struct sfs_router *r);
 
 /* The shard of a key where it is routed by hash: this cannot fail. */
 uint32_t sfs_router_hash(const struct sfs_router *r, struct sfs_bytes key);
+
+/*
+ * True if columns (NULL: none) has all that the expression uses. missing: the
+ * first that it lacks; may be NULL.
+ */
+bool sfs_router_can_route(const struct sfs_router *r,
+                          const struct sfs_columns *columns,
+                          const char **missing);
 
 struct sfs_route {
 	bool is_known; /* false: UnknownRoutingToken, no shard can hold it */

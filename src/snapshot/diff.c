@@ -2,7 +2,8 @@
 /*
  * Comparing two snapshots. Shards that hold the same keys by the same rule
  * are merged; where the rules differ, each key of a side is looked up on the
- * other. Values of equal length are compared piece by piece.
+ * other, or, where a key alone does not tell its shard, whole snapshots are
+ * merged. Values of equal length are compared piece by piece.
  */
 #include "snapshot/diff.h"
 
@@ -18,7 +19,9 @@ struct side {
 	const struct sfs_manifest *manifest;
 	struct sfs_digests digests;
 	struct sfs_snapshot_cursor *cursor; /* NULL: not open */
+	struct sfs_snapshot_merge *merge;   /* the same; one of them is */
 	struct sfs_bytes key;               /* borrowed of the cursor */
+	uint32_t db_id;                     /* where the pair lies */
 	struct sfs_pair_info info;
 	bool has_pair;
 	char *piece; /* PIECE_BYTES */
@@ -155,8 +158,23 @@ static enum sfs_rc compare_values(struct diff *d, const struct pairs *p,
 	return SFS_OK;
 }
 
+static enum sfs_rc next_merged(struct diff *d, struct side *side)
+{
+	struct sfs_snapshot_pair pair = { .db_id = 0 };
+	enum sfs_rc rc;
+
+	rc = sfs_snapshot_merge_next(side->merge, &side->has_pair, &pair,
+	                             d->call, d->err);
+	side->key = pair.key;
+	side->db_id = pair.db_id;
+	side->info = pair.info;
+	return rc;
+}
+
 static enum sfs_rc next(struct diff *d, struct side *side)
 {
+	if (side->merge != NULL)
+		return next_merged(d, side);
 	return sfs_snapshot_cursor_next(side->cursor, &side->has_pair,
 	                                &side->key, &side->info, d->call,
 	                                d->err);
@@ -166,6 +184,7 @@ static enum sfs_rc open_side(struct diff *d, struct side *side, uint32_t db_id)
 {
 	enum sfs_rc rc;
 
+	side->db_id = db_id;
 	rc = sfs_snapshot_cursor_open(side->snapshot, db_id, 0, &side->cursor,
 	                              d->call, d->err);
 	return rc == SFS_OK ? next(d, side) : rc;
@@ -175,7 +194,10 @@ static void close_side(struct side *side)
 {
 	if (side->cursor != NULL)
 		sfs_snapshot_cursor_close(side->cursor);
+	if (side->merge != NULL)
+		sfs_snapshot_merge_close(side->merge);
 	side->cursor = NULL;
+	side->merge = NULL;
 }
 
 /* Below 0: the pair of "from" comes first; a side at its end comes last. */
@@ -192,9 +214,10 @@ static int order_of(const struct diff *d)
 	return order != 0 ? order : a.len < b.len ? -1 : a.len > b.len;
 }
 
-static enum sfs_rc merge_step(struct diff *d, uint32_t db_id)
+static enum sfs_rc merge_step(struct diff *d)
 {
-	struct pairs p = { db_id, db_id, d->from.info, d->to.info };
+	struct pairs p = { d->from.db_id, d->to.db_id, d->from.info,
+		           d->to.info };
 	int order = order_of(d);
 	bool is_same = true;
 	enum sfs_rc rc;
@@ -214,6 +237,20 @@ static enum sfs_rc merge_step(struct diff *d, uint32_t db_id)
 	return rc;
 }
 
+/* Two open sides, to their ends. */
+static enum sfs_rc merge_sides(struct diff *d)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	while (rc == SFS_OK && !d->is_stopped &&
+	       (d->from.has_pair || d->to.has_pair)) {
+		rc = sfs_call_check(d->call, "diff", d->err);
+		if (rc == SFS_OK)
+			rc = merge_step(d);
+	}
+	return rc;
+}
+
 static enum sfs_rc merge_shard(struct diff *d, uint32_t db_id)
 {
 	enum sfs_rc rc;
@@ -221,15 +258,59 @@ static enum sfs_rc merge_shard(struct diff *d, uint32_t db_id)
 	rc = open_side(d, &d->from, db_id);
 	if (rc == SFS_OK)
 		rc = open_side(d, &d->to, db_id);
-	while (rc == SFS_OK && !d->is_stopped &&
-	       (d->from.has_pair || d->to.has_pair)) {
-		rc = sfs_call_check(d->call, "diff", d->err);
-		if (rc == SFS_OK)
-			rc = merge_step(d, db_id);
-	}
+	if (rc == SFS_OK)
+		rc = merge_sides(d);
 	close_side(&d->from);
 	close_side(&d->to);
 	return rc;
+}
+
+static enum sfs_rc open_merged(struct diff *d, struct side *side)
+{
+	const struct sfs_manifest *m = side->manifest;
+	enum sfs_rc rc;
+
+	for (uint32_t i = 0; i < m->num_dbs; i++) {
+		if (m->shards[i].db_url == NULL)
+			d->result->shards_skipped++;
+		else
+			d->result->shards_read++;
+	}
+	rc = sfs_snapshot_merge_open(side->snapshot, 0, &side->merge, d->call,
+	                             d->err);
+	return rc == SFS_OK ? next(d, side) : rc;
+}
+
+/* Whole snapshots in key order, where no key tells its shard. */
+static enum sfs_rc merge_whole(struct diff *d)
+{
+	enum sfs_rc rc;
+
+	d->result->is_merged = true;
+	rc = open_merged(d, &d->from);
+	if (rc == SFS_OK)
+		rc = open_merged(d, &d->to);
+	if (rc == SFS_OK)
+		rc = merge_sides(d);
+	close_side(&d->from);
+	close_side(&d->to);
+	return rc;
+}
+
+static bool is_bytes(enum sfs_key_encoding encoding)
+{
+	return encoding == SFS_KEY_UTF8 || encoding == SFS_KEY_RAW;
+}
+
+/* Routing needs columns, which shards do not keep; keys have one order. */
+static bool is_merge_needed(const struct diff *d)
+{
+	enum sfs_key_encoding a = d->from.manifest->key_encoding;
+	enum sfs_key_encoding b = d->to.manifest->key_encoding;
+
+	return (sfs_snapshot_router(d->from.snapshot)->needs_columns ||
+	        sfs_snapshot_router(d->to.snapshot)->needs_columns) &&
+	       (a == b || (is_bytes(a) && is_bytes(b)));
 }
 
 static enum sfs_rc merge(struct diff *d)
@@ -368,6 +449,8 @@ enum sfs_rc sfs_snapshot_diff(struct sfs_snapshot *from,
 		rc = begin_side(&d, &d.to, to);
 	if (rc == SFS_OK && is_sharded_alike(&d)) {
 		rc = merge(&d);
+	} else if (rc == SFS_OK && is_merge_needed(&d)) {
+		rc = merge_whole(&d);
 	} else if (rc == SFS_OK) {
 		rc = look_up_all(&d, false);
 		if (rc == SFS_OK)

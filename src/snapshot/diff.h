@@ -13,7 +13,9 @@
  * What turns one snapshot into another. Where both are sharded alike, shard
  * by shard, in key order within each, and shards that are the same (by
  * digest, or by URL and checkpoint) are not read. Else every key of one is
- * looked up in the other, by its name. Memory is bounded in both cases.
+ * looked up in the other, by its name; or, where routing needs columns, which
+ * shards do not keep, both are walked whole in key order, and of a key that
+ * several shards hold the first counts. Memory is bounded in all cases.
  */
 enum sfs_diff_kind {
 	SFS_DIFF_ADDED = 1,
@@ -31,6 +33,7 @@ struct sfs_diff_result {
 	uint64_t changed;
 	uint64_t shards_read;
 	uint64_t shards_skipped; /* alike, or empty in both */
+	bool is_merged; /* walked whole: a key's first shard was compared */
 };
 
 enum sfs_rc sfs_snapshot_diff(struct sfs_snapshot *from,

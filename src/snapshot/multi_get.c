@@ -25,8 +25,9 @@ struct item {
 struct job {
 	struct sfs_snapshot *snapshot;
 	const struct sfs_bytes *keys; /* the caller's */
-	struct item *items;           /* grouped by shard */
-	size_t *starts;               /* num_dbs + 1 offsets into items */
+	const struct sfs_columns *columns;
+	struct item *items; /* grouped by shard; behind them, what none has */
+	size_t *starts;     /* num_dbs + 2 offsets into items */
 	size_t value_max;
 	sfs_multi_get_fn *fn;
 	void *arg;
@@ -167,7 +168,8 @@ static enum sfs_rc ask_shard(struct job *job, uint32_t db_id, size_t count,
 	struct item *items = job->items + job->starts[db_id];
 	struct group group = { .job = job, .items = items };
 
-	if (sfs_snapshot_shard_prefix(job->snapshot, db_id) == NULL) {
+	if (db_id == sfs_snapshot_manifest(job->snapshot)->num_dbs ||
+	    sfs_snapshot_shard_prefix(job->snapshot, db_id) == NULL) {
 		(void)answer_absent(&group, count); /* stop is noted in job */
 		return SFS_OK;
 	}
@@ -209,7 +211,7 @@ static void *work(void *arg)
 
 	while (!atomic_load(&job->stop)) {
 		db_id = atomic_fetch_add(&job->next_shard, 1);
-		if (db_id >= num_dbs)
+		if (db_id > num_dbs)
 			break;
 		work_shard(job, db_id);
 	}
@@ -231,35 +233,77 @@ static void run(struct job *job, unsigned threads)
 		(void)pthread_join(helpers[i], NULL); /* ours, joined once */
 }
 
-/* Fills items and starts: a counting sort by shard. */
-static enum sfs_rc group_keys(struct job *job, const struct sfs_bytes *keys,
-                              size_t count, struct sfs_err *err)
+/* The shard that may have a key; num_dbs: none has it. */
+static enum sfs_rc find_shard(const struct job *job, size_t index,
+                              uint32_t *out, struct sfs_err *err)
 {
-	uint32_t num_dbs = sfs_snapshot_manifest(job->snapshot)->num_dbs;
 	const struct sfs_router *router = sfs_snapshot_router(job->snapshot);
-	uint32_t *shards = sfs_calloc(count, sizeof(*shards));
+	struct sfs_query query = { job->keys[index], job->columns };
+	struct sfs_route route;
+	struct sfs_hit hit;
+	enum sfs_rc rc;
+
+	if (router->program == NULL) {
+		*out = sfs_router_hash(router, query.key);
+		return SFS_OK;
+	}
+	if (sfs_router_can_route(router, query.columns, NULL)) {
+		rc = sfs_router_route(router, query.key, query.columns, &route,
+		                      err);
+		*out = route.is_known ? route.db_id : router->num_dbs;
+		return rc;
+	}
+	rc = sfs_snapshot_get(job->snapshot, &query, &hit, NULL, err);
+	*out = hit.found ? hit.db_id : router->num_dbs;
+	return rc;
+}
+
+static enum sfs_rc find_shards(const struct job *job, size_t count,
+                               uint32_t *shards, struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	for (size_t i = 0; rc == SFS_OK && i < count; i++)
+		rc = find_shard(job, i, &shards[i], err);
+	return rc;
+}
+
+/* A counting sort: starts[d + 2] counts d, and becomes where its end is. */
+static void sort_by_shard(struct job *job, const uint32_t *shards, size_t count)
+{
+	uint32_t groups = sfs_snapshot_manifest(job->snapshot)->num_dbs + 1;
 	size_t at;
 
-	job->items = sfs_calloc(count, sizeof(*job->items));
-	job->starts = sfs_calloc((size_t)num_dbs + 2, sizeof(*job->starts));
-	if (shards == NULL || job->items == NULL || job->starts == NULL) {
-		sfs_free(shards);
-		return sfs_err_set(err, SFS_E_NO_MEMORY,
-		                   "multiget: out of memory");
-	}
-	/* starts[d + 2] counts shard d, and becomes where its end moves to */
-	for (size_t i = 0; i < count; i++) {
-		shards[i] = sfs_router_hash(router, keys[i]);
+	for (size_t i = 0; i < count; i++)
 		job->starts[shards[i] + 2]++;
-	}
-	for (uint32_t d = 2; d < num_dbs + 2; d++)
+	for (uint32_t d = 2; d < groups + 2; d++)
 		job->starts[d] += job->starts[d - 1];
 	for (size_t i = 0; i < count; i++) {
 		at = job->starts[shards[i] + 1]++;
-		job->items[at] = (struct item){ head_of(keys[i]), i };
+		job->items[at] = (struct item){ head_of(job->keys[i]), i };
 	}
+}
+
+/* Fills items and starts. */
+static enum sfs_rc group_keys(struct job *job, size_t count,
+                              struct sfs_err *err)
+{
+	size_t groups =
+		(size_t)sfs_snapshot_manifest(job->snapshot)->num_dbs + 1;
+	uint32_t *shards = sfs_calloc(count, sizeof(*shards));
+	enum sfs_rc rc;
+
+	job->items = sfs_calloc(count, sizeof(*job->items));
+	job->starts = sfs_calloc(groups + 2, sizeof(*job->starts));
+	if (shards == NULL || job->items == NULL || job->starts == NULL)
+		rc = sfs_err_set(err, SFS_E_NO_MEMORY,
+		                 "multiget: out of memory");
+	else
+		rc = find_shards(job, count, shards, err);
+	if (rc == SFS_OK)
+		sort_by_shard(job, shards, count);
 	sfs_free(shards);
-	return SFS_OK;
+	return rc;
 }
 
 enum sfs_rc sfs_snapshot_multi_get(struct sfs_snapshot *s,
@@ -270,13 +314,14 @@ enum sfs_rc sfs_snapshot_multi_get(struct sfs_snapshot *s,
 {
 	struct job job = { .snapshot = s,
 		           .keys = keys,
+		           .columns = options->columns,
 		           .value_max = options->value_max,
 		           .fn = fn,
 		           .arg = arg };
 	enum sfs_rc rc;
 
 	pthread_mutex_init(&job.lock, NULL);
-	rc = group_keys(&job, keys, count, err);
+	rc = group_keys(&job, count, err);
 	if (rc == SFS_OK) {
 		run(&job, options->threads);
 		rc = job.rc;

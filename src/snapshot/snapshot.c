@@ -155,7 +155,12 @@ static enum sfs_rc init_router(struct sfs_snapshot *s, struct sfs_err *err)
 	enum sfs_rc rc = sfs_router_init(&s->router, &m->routing,
 	                                 m->key_encoding, m->num_dbs, err);
 
-	return rc == SFS_OK ? rc : sfs_err_wrap(err, "run %s", m->run_id);
+	if (rc == SFS_OK)
+		return rc;
+	/* no fault of who asks: this build does not understand it */
+	if (rc == SFS_E_INVALID || rc == SFS_E_TOO_BIG)
+		err->rc = SFS_E_UNSUPPORTED;
+	return sfs_err_wrap(err, "run %s", m->run_id);
 }
 
 enum sfs_rc sfs_snapshot_open(const struct sfs_snapshot_source *source,
@@ -249,9 +254,10 @@ const char *sfs_snapshot_shard_prefix(const struct sfs_snapshot *s,
 	return s->slots[db_id].where.key_prefix;
 }
 
-static enum sfs_rc ask_shard(struct sfs_snapshot *s, uint32_t db_id,
-                             struct sfs_bytes key, struct sfs_hit *hit,
-                             const struct sfs_call *call, struct sfs_err *err)
+enum sfs_rc sfs_snapshot_shard_get(struct sfs_snapshot *s, uint32_t db_id,
+                                   struct sfs_bytes key, struct sfs_hit *hit,
+                                   const struct sfs_call *call,
+                                   struct sfs_err *err)
 {
 	struct sfs_shard_slot *slot = &s->slots[db_id];
 	struct sfs_shard_reader *reader = NULL;
@@ -284,20 +290,6 @@ enum sfs_rc sfs_snapshot_check_fanout(const struct sfs_snapshot *s,
 		"--column) or the shard (routes/), or let fanout_max "
 		"be more than %u",
 		s->text_id, s->manifest->num_dbs, max);
-}
-
-enum sfs_rc sfs_snapshot_get(struct sfs_snapshot *s,
-                             const struct sfs_query *query, struct sfs_hit *hit,
-                             const struct sfs_call *call, struct sfs_err *err)
-{
-	struct sfs_route route;
-	enum sfs_rc rc;
-
-	rc = sfs_router_route(&s->router, query->key, query->columns, &route,
-	                      err);
-	if (rc != SFS_OK)
-		return rc;
-	return ask_shard(s, route.db_id, query->key, hit, call, err);
 }
 
 static enum sfs_rc hold(const struct sfs_place *place,

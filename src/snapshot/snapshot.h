@@ -88,6 +88,12 @@ enum sfs_rc sfs_snapshot_get(struct sfs_snapshot *s,
                              const struct sfs_call *call,
                              struct sfs_err *err) SFS_NODISCARD;
 
+/* Looks up in one shard, wherever the key is routed to. */
+enum sfs_rc sfs_snapshot_shard_get(struct sfs_snapshot *s, uint32_t db_id,
+                                   struct sfs_bytes key, struct sfs_hit *hit,
+                                   const struct sfs_call *call,
+                                   struct sfs_err *err) SFS_NODISCARD;
+
 /* INVALID, with what to do, if not all shards may be asked for one key. */
 enum sfs_rc sfs_snapshot_check_fanout(const struct sfs_snapshot *s,
                                       struct sfs_err *err) SFS_NODISCARD;

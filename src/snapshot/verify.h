@@ -47,6 +47,8 @@ struct sfs_verify_result {
 	uint64_t bytes;
 	uint64_t faults;  /* proven */
 	uint64_t unknown; /* shards that could not be read */
+	/* False: keys are routed by columns, which shards do not keep. */
+	bool is_routing_checked;
 };
 
 /* What is wrong with the snapshot is told to fault, and the rc is SFS_OK. */

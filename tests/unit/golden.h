@@ -17,6 +17,8 @@ struct golden_row {
 	uint64_t value_len;
 	char sha256[SFS_DIGEST_HEX_BYTES]; /* "": value is given whole */
 	uint32_t db_id;
+	bool has_shard; /* false: the routing value is unknown */
+	char *context;  /* "{...}" of columns, or NULL */
 };
 
 struct golden {
@@ -56,6 +58,20 @@ static inline struct sfs_bytes golden_hex(const char *text)
 	return out;
 }
 
+/* The object that begins there, of malloc(); it has no string with '}'. */
+static inline char *golden_object(const char *text)
+{
+	size_t len = strcspn(text, "}") + 1;
+	char *copy;
+
+	if (strstr(text, "{\"hex\":") != NULL)
+		len += strcspn(text + len, "}") + 1;
+	copy = calloc(1, len + 1);
+	if (copy != NULL)
+		memcpy(copy, text, len);
+	return copy;
+}
+
 static inline struct golden_row golden_parse(const char *line)
 {
 	const char *key = golden_member(line, "key_hex");
@@ -63,12 +79,16 @@ static inline struct golden_row golden_parse(const char *line)
 	const char *len = golden_member(line, "value_len");
 	const char *sha256 = golden_member(line, "value_sha256");
 	const char *db_id = golden_member(line, "db_id");
+	const char *context = golden_member(line, "context");
 	struct golden_row row = { 0 };
 
 	OK(key != NULL && db_id != NULL);
 	if (key != NULL)
 		row.key = golden_hex(key);
-	if (db_id != NULL)
+	if (context != NULL)
+		row.context = golden_object(context);
+	row.has_shard = db_id != NULL && strncmp(db_id, "null", 4) != 0;
+	if (row.has_shard)
 		row.db_id = (uint32_t)strtoul(db_id, NULL, 10);
 	if (value != NULL) {
 		row.value = golden_hex(value);
@@ -111,6 +131,7 @@ static inline void golden_free(struct golden *g)
 	for (size_t i = 0; i < g->count; i++) {
 		free((void *)g->rows[i].key.data);
 		free((void *)g->rows[i].value.data);
+		free(g->rows[i].context);
 	}
 	free(g->rows);
 	*g = (struct golden){ 0 };

@@ -179,7 +179,7 @@ static void publish_unsupported(void)
 	       SFS_OK);
 	copy = *m;
 	copy.sharding = (char *)"{\"strategy\":\"cel\",\"routing_values\":null,"
-				"\"cel_expr\":\"shard_hash(key) % 2u\","
+				"\"cel_expr\":\"later_hash(key) % 2u\","
 				"\"cel_columns\":{\"key\":\"int\"},"
 				"\"hash_algorithm\":\"xxh3_64\"}";
 	IS_INT(sfs_manifest_serialize(&copy, &data, &len, &w.err), SFS_OK);
