@@ -211,7 +211,6 @@ static enum sfs_rc find_current(struct sfs_engine *e, struct plan *plan,
                                 struct sfs_err *err)
 {
 	struct sfs_catalog *catalog = e->context.catalog;
-	char key[SFS_MANIFEST_KEY_BYTES];
 	struct sfs_pointer pointer = { 0 };
 	enum sfs_rc rc;
 
@@ -220,10 +219,10 @@ static enum sfs_rc find_current(struct sfs_engine *e, struct plan *plan,
 		return SFS_OK;
 	if (rc != SFS_OK)
 		return rc;
-	rc = sfs_manifest_key_from_ref(pointer.current->manifest_ref, key, err);
+	rc = sfs_snapshot_id_from_ref(pointer.current->manifest_ref,
+	                              &plan->current, err);
 	sfs_pointer_release(&pointer);
-	plan->has_current = rc == SFS_OK && sfs_snapshot_id_from_manifest_key(
-						    key, &plan->current);
+	plan->has_current = rc == SFS_OK;
 	return rc;
 }
 
