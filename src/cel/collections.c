@@ -3,6 +3,7 @@
 #include "cel/functions_internal.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 enum { MESSAGE_BYTES = 96, SHOWN_BYTES = 48 };
@@ -60,14 +61,20 @@ static bool read_index(const struct sfs_cel_value *v, int64_t *out)
 	return false;
 }
 
-static struct sfs_cel_value message(struct sfs_cel_pool *pool, const char *what,
-                                    const char *which, int len)
+static struct sfs_cel_value message(struct sfs_cel_pool *pool, const char *fmt,
+                                    ...) SFS_PRINTF(2, 3);
+
+static struct sfs_cel_value message(struct sfs_cel_pool *pool, const char *fmt,
+                                    ...)
 {
 	char *text = sfs_cel_pool_get(pool, MESSAGE_BYTES);
+	va_list args;
 
 	if (text == NULL)
 		return sfs_cel_error_memory();
-	(void)snprintf(text, MESSAGE_BYTES, "%s: %.*s", what, len, which);
+	va_start(args, fmt);
+	(void)vsnprintf(text, MESSAGE_BYTES, fmt, args);
+	va_end(args);
 	return sfs_cel_error(text);
 }
 
@@ -75,40 +82,29 @@ struct sfs_cel_value sfs_cel_index_list(const struct sfs_cel_value *args,
                                         struct sfs_cel_pool *pool)
 {
 	const struct sfs_cel_list *list = args[0].as.list;
-	char number[24];
 	int64_t at;
-	int len;
 
 	if (!read_index(&args[1], &at))
 		return sfs_cel_error("a list's index must be an int");
 	if (at >= 0 && (uint64_t)at < list->count)
 		return list->items[at];
-	len = snprintf(number, sizeof(number), "%" PRId64, at);
-	return message(pool, "no such index in the list", number, len);
+	return message(pool, "no such index in the list: %" PRId64, at);
 }
 
 static struct sfs_cel_value no_such_key(const struct sfs_cel_value *key,
                                         struct sfs_cel_pool *pool)
 {
-	static const char what[] = "no such key in the map";
-	struct sfs_cel_text text;
-	char number[24];
-	int len;
+	struct sfs_cel_text text = key->as.text;
 
-	if (key->kind == SFS_CEL_STRING) {
-		text = key->as.text;
-		if (text.len <= SHOWN_BYTES)
-			return message(pool, what, text.data, (int)text.len);
-	} else if (key->kind == SFS_CEL_INT) {
-		len = snprintf(number, sizeof(number), "%" PRId64,
-		               key->as.integer);
-		return message(pool, what, number, len);
-	} else if (key->kind == SFS_CEL_UINT) {
-		len = snprintf(number, sizeof(number), "%" PRIu64 "u",
+	if (key->kind == SFS_CEL_STRING && text.len <= SHOWN_BYTES)
+		return message(pool, "no such key: '%.*s'", (int)text.len,
+		               text.data);
+	if (key->kind == SFS_CEL_INT)
+		return message(pool, "no such key: %" PRId64, key->as.integer);
+	if (key->kind == SFS_CEL_UINT)
+		return message(pool, "no such key: %" PRIu64 "u",
 		               key->as.uinteger);
-		return message(pool, what, number, len);
-	}
-	return sfs_cel_error(what);
+	return sfs_cel_error("no such key");
 }
 
 struct sfs_cel_value sfs_cel_index_map(const struct sfs_cel_value *args,

@@ -12,7 +12,7 @@ enum {
 	PAIRS_PER_STEP = 8,  /* keys passed when a pair is looked for */
 	PAIRS_MAX = 1 << 12, /* more pairs squared are too much, anyway */
 	FILE_STEPS = 2000,
-	REGEX_STEPS = 500,
+	REGEX_STEPS = 20000, /* matches() limits the rest of it */
 	TOO_MUCH = SFS_CEL_STEPS_MAX + 1,
 };
 
@@ -70,8 +70,7 @@ size_t sfs_cel_call_cost(const struct sfs_cel_overload *row,
 	case SFS_CEL_COST_FILE:
 		return FILE_STEPS;
 	case SFS_CEL_COST_REGEX:
-		sum = REGEX_STEPS;
-		break;
+		return REGEX_STEPS;
 	case SFS_CEL_COST_FLAT:
 		break;
 	}

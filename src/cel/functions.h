@@ -115,6 +115,13 @@ enum sfs_rc sfs_cel_regex_new(struct sfs_cel_text pattern,
                               struct sfs_err *err) SFS_NODISCARD;
 void sfs_cel_regex_free(struct sfs_cel_regex *r); /* NULL is fine */
 
+/*
+ * The steps that a search takes, at worst: with each byte RE2 may look at all
+ * of the pattern's program.
+ */
+size_t sfs_cel_regex_cost(const struct sfs_cel_regex *r,
+                          struct sfs_cel_text text);
+
 /* Whether a part of the text matches. NO_MEMORY. */
 enum sfs_rc sfs_cel_regex_search(const struct sfs_cel_regex *r,
                                  struct sfs_cel_text text, bool *found_out,

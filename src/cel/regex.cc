@@ -15,8 +15,13 @@ extern "C" {
 
 namespace
 {
-/* Of a compiled pattern, and again of the states that a search keeps. */
-const int64_t MEMORY_MAX_BYTES = 2 << 20;
+/*
+ * For a program of some 8000 instructions and the states that a search keeps.
+ * A pattern that takes more is refused after some 10 ms.
+ */
+const int64_t MEMORY_MAX_BYTES = 512 << 10;
+/* Measured: at worst 50 ns an instruction and byte. */
+const size_t INSTRUCTIONS_PER_STEP = 4;
 const size_t PATTERN_MAX_BYTES = 16 << 10;
 const size_t SHOWN_BYTES = 80;
 }
@@ -78,6 +83,16 @@ extern "C" enum sfs_rc sfs_cel_regex_new(struct sfs_cel_text pattern,
 extern "C" void sfs_cel_regex_free(struct sfs_cel_regex *r)
 {
 	delete r;
+}
+
+extern "C" size_t sfs_cel_regex_cost(const struct sfs_cel_regex *r,
+                                     struct sfs_cel_text text)
+{
+	const size_t size = r->re.ProgramSize();
+
+	if (text.len > SFS_CEL_STEPS_MAX)
+		return text.len;
+	return text.len * size / INSTRUCTIONS_PER_STEP;
 }
 
 extern "C" enum sfs_rc sfs_cel_regex_search(const struct sfs_cel_regex *r,

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { MATCH_STEPS_MAX = 100000 };
+
 /* Code points: bytes that do not continue one. */
 struct sfs_cel_value sfs_cel_size_string(const struct sfs_cel_value *args,
                                          struct sfs_cel_pool *pool)
@@ -80,7 +82,10 @@ static struct sfs_cel_value error_of(const struct sfs_err *err,
 	return sfs_cel_error(message);
 }
 
-/* With a pattern that is known at run time only. */
+/*
+ * With a pattern that is known at run time only: what it costs was counted
+ * before it was known, so there is a limit to it.
+ */
 struct sfs_cel_value sfs_cel_matches(const struct sfs_cel_value *args,
                                      struct sfs_cel_pool *pool)
 {
@@ -89,6 +94,11 @@ struct sfs_cel_value sfs_cel_matches(const struct sfs_cel_value *args,
 	bool is_found = false;
 	enum sfs_rc rc = sfs_cel_regex_new(args[1].as.text, &regex, &err);
 
+	if (rc == SFS_OK &&
+	    sfs_cel_regex_cost(regex, args[0].as.text) > MATCH_STEPS_MAX)
+		rc = sfs_err_set(&err, SFS_E_TOO_BIG,
+		                 "a regular expression that is made in the "
+		                 "evaluation, and its text, must be smaller");
 	if (rc == SFS_OK)
 		rc = sfs_cel_regex_search(regex, args[0].as.text, &is_found,
 		                          &err);

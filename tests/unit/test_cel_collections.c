@@ -107,7 +107,7 @@ static void keys_are_found_across_numeric_types(void)
 	IS_VALUE(call2("_[_]", some_map(), real(2)), "\"b\"");
 	IS_VALUE(call2("_[_]", some_map(), str("k")), "\"c\"");
 	IS_VALUE(call2("_[_]", some_map(), truth(true)), "\"d\"");
-	IS_ERROR(call2("_[_]", some_map(), str("x")), "no such key in the map");
+	IS_ERROR(call2("_[_]", some_map(), str("x")), "no such key: 'x'");
 	IS_ERROR(call2("_[_]", some_map(), num(7)), ": 7");
 	IS_ERROR(call2("_[_]", some_map(), raw("k")), "no such key");
 	IS_ERROR(call2("_[_]", some_map(), real((double)NAN)), "no such key");
@@ -251,6 +251,30 @@ static void a_hostile_pattern_takes_linear_time(void)
 	         "RE2");
 }
 
+/* What it costs is not known when the steps are counted. */
+static void an_evaluation_makes_no_costly_pattern(void)
+{
+	static char text[2000];
+	struct sfs_cel_text all = { text, sizeof(text) };
+	const struct sfs_cel_text pattern = { "(a{99}){9}", 10 };
+	struct sfs_cel_regex *r;
+	struct sfs_err err;
+
+	if (!has_regex())
+		return;
+	memset(text, 'b', sizeof(text));
+	IS_INT(sfs_cel_regex_new(pattern, &r, &err), SFS_OK);
+	OK(sfs_cel_regex_cost(r, all) > 100000);
+	OK(sfs_cel_regex_cost(r, (struct sfs_cel_text){ NULL, 0 }) == 0);
+	all.len = SIZE_MAX;
+	OK(sfs_cel_regex_cost(r, all) > SFS_CEL_STEPS_MAX);
+	sfs_cel_regex_free(r);
+	IS_ERROR(call2("matches", text_of(SFS_CEL_STRING, text, sizeof(text)),
+	               str(pattern.data)),
+	         "must be smaller");
+	IS_VALUE(call2("matches", str("h\xc3\xa9llo"), str("^\\pL+$")), "true");
+}
+
 int main(void)
 {
 	cel_pool = sfs_cel_pool_new(64 << 20);
@@ -264,6 +288,7 @@ int main(void)
 	RUN(what_is_nested_too_deep_is_not_compared);
 	RUN(matches_searches_by_the_rules_of_re2);
 	RUN(a_hostile_pattern_takes_linear_time);
+	RUN(an_evaluation_makes_no_costly_pattern);
 	sfs_cel_pool_free(cel_pool);
 	return tap_done();
 }
