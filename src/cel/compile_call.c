@@ -10,7 +10,11 @@
 
 #include <string.h>
 
-enum { REGEXES_MAX = 256 }; /* kept by a program; others are made anew */
+/*
+ * Kept by a program; others are made anew. One may take 10 ms to be made or
+ * refused, and 1 MiB.
+ */
+enum { REGEXES_MAX = 64 };
 
 static bool has_style(const struct sfs_cel_overload *row,
                       enum sfs_cel_style style)
@@ -106,7 +110,10 @@ static void emit_function(struct sfs_cel_compiler *c,
 		expect(op, row);
 }
 
-/* One that the program frees; NULL: out of memory, or it is none. */
+/*
+ * One that the program frees; NULL: out of memory, or it is none, which counts
+ * as well.
+ */
 static struct sfs_cel_regex *add_regex(struct sfs_cel_compiler *c,
                                        struct sfs_cel_text pattern,
                                        struct sfs_err *why)
@@ -123,11 +130,9 @@ static struct sfs_cel_regex *add_regex(struct sfs_cel_compiler *c,
 	p->regexes = more;
 	more[p->regex_count] = NULL;
 	rc = sfs_cel_regex_new(pattern, &more[p->regex_count], why);
-	if (rc == SFS_OK)
-		return more[p->regex_count++];
-	if (rc != SFS_E_INVALID)
+	if (rc != SFS_OK && rc != SFS_E_INVALID)
 		sfs_cel_emit_fail(c, rc);
-	return NULL;
+	return more[p->regex_count++];
 }
 
 static const char *fault_text(struct sfs_cel_compiler *c,

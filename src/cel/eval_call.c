@@ -258,7 +258,7 @@ const struct sfs_cel_op *sfs_cel_do_match(struct sfs_cel_run *run,
 	if (op->as.match.regex == NULL)
 		return sfs_cel_raise(run, op, op->as.match.fault);
 	if (!sfs_cel_step(run, op,
-	                  v->as.text.len / SFS_CEL_TEXT_BYTES_PER_STEP))
+	                  sfs_cel_regex_cost(op->as.match.regex, v->as.text)))
 		return NULL;
 	rc = sfs_cel_regex_search(op->as.match.regex, v->as.text, &found, NULL);
 	if (rc != SFS_OK)
