@@ -85,6 +85,9 @@ static enum sfs_rc check_utf8(struct sfs_cel_text source, struct sfs_err *err)
 	size_t len;
 
 	while (pos < source.len) {
+		pos += sfs_ascii_run(p + pos, source.len - pos);
+		if (pos == source.len)
+			break;
 		len = sfs_utf8_sequence(p + pos, source.len - pos);
 		if (len == 0)
 			return sfs_cel_refuse(source, (uint32_t)pos, err,

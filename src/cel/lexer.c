@@ -61,18 +61,25 @@ static void skip_space(struct sfs_cel_lexer *l)
 	l->pos = (uint32_t)l->source.len;
 }
 
-static bool text_is(struct sfs_cel_text text, const char *word)
+static bool text_is(struct sfs_cel_text text, struct sfs_cel_text word)
 {
-	return text.len == strlen(word) &&
-	       memcmp(text.data, word, text.len) == 0;
+	return text.len == word.len &&
+	       memcmp(text.data, word.data, text.len) == 0;
 }
+
+/* clang-format off */
+#define WORD(text) { text, sizeof(text) - 1 }
+/* clang-format on */
 
 bool sfs_cel_is_reserved(struct sfs_cel_text name)
 {
-	static const char *const words[] = {
-		"as",        "break",  "const",  "continue", "else",  "for",
-		"function",  "if",     "import", "let",      "loop",  "package",
-		"namespace", "return", "var",    "void",     "while",
+	static const struct sfs_cel_text words[] = {
+		WORD("as"),        WORD("break"),  WORD("const"),
+		WORD("continue"),  WORD("else"),   WORD("for"),
+		WORD("function"),  WORD("if"),     WORD("import"),
+		WORD("let"),       WORD("loop"),   WORD("package"),
+		WORD("namespace"), WORD("return"), WORD("var"),
+		WORD("void"),      WORD("while"),
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -85,13 +92,13 @@ bool sfs_cel_is_reserved(struct sfs_cel_text name)
 static enum sfs_cel_token_kind kind_of_name(struct sfs_cel_text name)
 {
 	static const struct {
-		const char *word;
+		struct sfs_cel_text word;
 		enum sfs_cel_token_kind kind;
 	} keywords[] = {
-		{ "true", SFS_CEL_TOKEN_TRUE },
-		{ "false", SFS_CEL_TOKEN_FALSE },
-		{ "null", SFS_CEL_TOKEN_NULL },
-		{ "in", SFS_CEL_TOKEN_IN },
+		{ WORD("true"), SFS_CEL_TOKEN_TRUE },
+		{ WORD("false"), SFS_CEL_TOKEN_FALSE },
+		{ WORD("null"), SFS_CEL_TOKEN_NULL },
+		{ WORD("in"), SFS_CEL_TOKEN_IN },
 	};
 
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
@@ -289,35 +296,35 @@ static enum sfs_rc take_quoted(struct sfs_cel_lexer *l,
 	return SFS_OK;
 }
 
-static const struct {
-	char text[3];
-	enum sfs_cel_token_kind kind;
-} operators[] = {
-	{ "||", SFS_CEL_TOKEN_OR },
-	{ "&&", SFS_CEL_TOKEN_AND },
-	{ "==", SFS_CEL_TOKEN_EQUAL },
-	{ "!=", SFS_CEL_TOKEN_UNEQUAL },
-	{ "<=", SFS_CEL_TOKEN_LESS_EQUAL },
-	{ ">=", SFS_CEL_TOKEN_GREATER_EQUAL },
-	{ "<", SFS_CEL_TOKEN_LESS },
-	{ ">", SFS_CEL_TOKEN_GREATER },
-	{ "+", SFS_CEL_TOKEN_PLUS },
-	{ "-", SFS_CEL_TOKEN_MINUS },
-	{ "*", SFS_CEL_TOKEN_STAR },
-	{ "/", SFS_CEL_TOKEN_SLASH },
-	{ "%", SFS_CEL_TOKEN_PERCENT },
-	{ "!", SFS_CEL_TOKEN_NOT },
-	{ "?", SFS_CEL_TOKEN_QUESTION },
-	{ ":", SFS_CEL_TOKEN_COLON },
-	{ ".", SFS_CEL_TOKEN_DOT },
-	{ ",", SFS_CEL_TOKEN_COMMA },
-	{ "(", SFS_CEL_TOKEN_PAREN_BEGIN },
-	{ ")", SFS_CEL_TOKEN_PAREN_END },
-	{ "[", SFS_CEL_TOKEN_BRACKET_BEGIN },
-	{ "]", SFS_CEL_TOKEN_BRACKET_END },
-	{ "{", SFS_CEL_TOKEN_BRACE_BEGIN },
-	{ "}", SFS_CEL_TOKEN_BRACE_END },
+static const enum sfs_cel_token_kind single_operators[128] = {
+	['<'] = SFS_CEL_TOKEN_LESS,          ['>'] = SFS_CEL_TOKEN_GREATER,
+	['+'] = SFS_CEL_TOKEN_PLUS,          ['-'] = SFS_CEL_TOKEN_MINUS,
+	['*'] = SFS_CEL_TOKEN_STAR,          ['/'] = SFS_CEL_TOKEN_SLASH,
+	['%'] = SFS_CEL_TOKEN_PERCENT,       ['!'] = SFS_CEL_TOKEN_NOT,
+	['?'] = SFS_CEL_TOKEN_QUESTION,      [':'] = SFS_CEL_TOKEN_COLON,
+	['.'] = SFS_CEL_TOKEN_DOT,           [','] = SFS_CEL_TOKEN_COMMA,
+	['('] = SFS_CEL_TOKEN_PAREN_BEGIN,   [')'] = SFS_CEL_TOKEN_PAREN_END,
+	['['] = SFS_CEL_TOKEN_BRACKET_BEGIN, [']'] = SFS_CEL_TOKEN_BRACKET_END,
+	['{'] = SFS_CEL_TOKEN_BRACE_BEGIN,   ['}'] = SFS_CEL_TOKEN_BRACE_END,
 };
+
+/* The operator of two characters; END: they are none. */
+static enum sfs_cel_token_kind double_operator(char first, char second)
+{
+	if (second == '|' && first == '|')
+		return SFS_CEL_TOKEN_OR;
+	if (second == '&' && first == '&')
+		return SFS_CEL_TOKEN_AND;
+	if (second != '=')
+		return SFS_CEL_TOKEN_END;
+	if (first == '=')
+		return SFS_CEL_TOKEN_EQUAL;
+	if (first == '!')
+		return SFS_CEL_TOKEN_UNEQUAL;
+	if (first == '<')
+		return SFS_CEL_TOKEN_LESS_EQUAL;
+	return first == '>' ? SFS_CEL_TOKEN_GREATER_EQUAL : SFS_CEL_TOKEN_END;
+}
 
 static enum sfs_rc fail_character(const struct sfs_cel_lexer *l,
                                   struct sfs_err *err)
@@ -342,19 +349,18 @@ static enum sfs_rc fail_character(const struct sfs_cel_lexer *l,
 static enum sfs_rc take_operator(struct sfs_cel_lexer *l,
                                  struct sfs_cel_token *out, struct sfs_err *err)
 {
-	size_t len;
+	const unsigned char first = (unsigned char)l->source.data[l->pos];
+	size_t end = (size_t)l->pos + 2;
 
-	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
-		len = strlen(operators[i].text);
-		if (len > l->source.len - l->pos ||
-		    memcmp(l->source.data + l->pos, operators[i].text, len) !=
-		            0)
-			continue;
-		out->kind = operators[i].kind;
-		finish(l, l->pos + len, out);
-		return SFS_OK;
+	out->kind = double_operator((char)first, at(l, (size_t)l->pos + 1));
+	if (out->kind == SFS_CEL_TOKEN_END && first < 128) {
+		out->kind = single_operators[first];
+		end--;
 	}
-	return fail_character(l, err);
+	if (out->kind == SFS_CEL_TOKEN_END)
+		return fail_character(l, err);
+	finish(l, end, out);
+	return SFS_OK;
 }
 
 enum sfs_rc sfs_cel_lexer_next(struct sfs_cel_lexer *lexer,

@@ -379,56 +379,45 @@ static enum sfs_rc parse_unary(struct sfs_cel_parser *p,
 	return apply_prefixes(p, is_minus ? "-_" : "!_", base, out);
 }
 
+/* By the token; higher levels bind tighter, 0 is no binary operator. */
 static const struct {
-	enum sfs_cel_token_kind kind;
-	int level; /* higher binds tighter */
+	int level;
 	const char *name;
-} binary_operators[] = {
-	{ SFS_CEL_TOKEN_EQUAL, 1, "_==_" },
-	{ SFS_CEL_TOKEN_UNEQUAL, 1, "_!=_" },
-	{ SFS_CEL_TOKEN_LESS, 1, "_<_" },
-	{ SFS_CEL_TOKEN_LESS_EQUAL, 1, "_<=_" },
-	{ SFS_CEL_TOKEN_GREATER, 1, "_>_" },
-	{ SFS_CEL_TOKEN_GREATER_EQUAL, 1, "_>=_" },
-	{ SFS_CEL_TOKEN_IN, 1, "@in" },
-	{ SFS_CEL_TOKEN_PLUS, 2, "_+_" },
-	{ SFS_CEL_TOKEN_MINUS, 2, "_-_" },
-	{ SFS_CEL_TOKEN_STAR, 3, "_*_" },
-	{ SFS_CEL_TOKEN_SLASH, 3, "_/_" },
-	{ SFS_CEL_TOKEN_PERCENT, 3, "_%_" },
+} binary_operators[SFS_CEL_TOKEN_BRACE_END + 1] = {
+	[SFS_CEL_TOKEN_EQUAL] = { 1, "_==_" },
+	[SFS_CEL_TOKEN_UNEQUAL] = { 1, "_!=_" },
+	[SFS_CEL_TOKEN_LESS] = { 1, "_<_" },
+	[SFS_CEL_TOKEN_LESS_EQUAL] = { 1, "_<=_" },
+	[SFS_CEL_TOKEN_GREATER] = { 1, "_>_" },
+	[SFS_CEL_TOKEN_GREATER_EQUAL] = { 1, "_>=_" },
+	[SFS_CEL_TOKEN_IN] = { 1, "@in" },
+	[SFS_CEL_TOKEN_PLUS] = { 2, "_+_" },
+	[SFS_CEL_TOKEN_MINUS] = { 2, "_-_" },
+	[SFS_CEL_TOKEN_STAR] = { 3, "_*_" },
+	[SFS_CEL_TOKEN_SLASH] = { 3, "_/_" },
+	[SFS_CEL_TOKEN_PERCENT] = { 3, "_%_" },
 };
-
-/* The index of the next word in the table; -1: it binds less, or not. */
-static int binary_operator(const struct sfs_cel_parser *p, int level)
-{
-	const int count =
-		(int)(sizeof(binary_operators) / sizeof(binary_operators[0]));
-
-	for (int i = 0; i < count; i++) {
-		if (binary_operators[i].kind == p->token.kind)
-			return binary_operators[i].level >= level ? i : -1;
-	}
-	return -1;
-}
 
 /* All operators of at least that level; those of one chain to the left. */
 static enum sfs_rc parse_binary(struct sfs_cel_parser *p, int level,
                                 struct sfs_cel_node **out)
 {
+	enum sfs_cel_token_kind kind;
 	struct sfs_cel_node *right;
 	uint32_t offset;
 	enum sfs_rc rc;
-	int i;
 
 	rc = parse_unary(p, out);
-	while (rc == SFS_OK && (i = binary_operator(p, level)) >= 0) {
+	while (rc == SFS_OK && binary_operators[p->token.kind].level >= level) {
+		kind = p->token.kind;
 		offset = p->token.offset;
 		rc = advance(p);
 		if (rc == SFS_OK)
-			rc = parse_binary(p, binary_operators[i].level + 1,
+			rc = parse_binary(p, binary_operators[kind].level + 1,
 			                  &right);
 		if (rc == SFS_OK)
-			rc = sfs_cel_parser_operate(p, binary_operators[i].name,
+			rc = sfs_cel_parser_operate(p,
+			                            binary_operators[kind].name,
 			                            offset, *out, right, out);
 	}
 	return rc;
