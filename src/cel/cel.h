@@ -83,7 +83,10 @@ struct sfs_cel_map {
 	size_t count;                      /* of pairs */
 };
 
-/* A declared variable: its type as text, "int", "list(int)". Borrowed. */
+/*
+ * A declared variable: its type as text, "int", "list(int)". Borrowed. Names
+ * may have dots; true, false and null can be declared, but mean the literals.
+ */
 struct sfs_cel_variable {
 	const char *name;
 	const char *type;
@@ -129,7 +132,8 @@ void sfs_cel_scratch_free(struct sfs_cel_scratch *s); /* NULL is fine */
 /*
  * Evaluates with the values of the env's variables, in its order; one that is
  * SFS_CEL_INVALID is not bound, and an error if it is needed. INVALID: the
- * run-time error, "LINE:COLUMN: division by zero". *out lives until the next
+ * run-time error, "LINE:COLUMN: division by zero". TOO_BIG: more steps or
+ * memory than the limits; NO_MEMORY. *out lives until the next
  * evaluation with this scratch, and as long as the program and the variables.
  */
 enum sfs_rc sfs_cel_eval(const struct sfs_cel_program *p,

@@ -451,10 +451,11 @@ static enum sfs_rc check(struct sfs_cel_checker *c, struct sfs_cel_node *n)
 
 	if (rc == SFS_OK && c->env->is_unchecked)
 		n->type = kind_type(SFS_CEL_DYN);
-	if (rc == SFS_OK && c->infer.failed == SFS_E_TOO_BIG)
+	/* What gave up does not fit, but that is not what to say. */
+	if (c->infer.failed == SFS_E_TOO_BIG)
 		return sfs_cel_refuse_size(c->tree->source, n->offset, c->err,
 		                           "its types are too complicated");
-	if (rc == SFS_OK && c->infer.failed != SFS_OK)
+	if (c->infer.failed != SFS_OK)
 		return sfs_err_set(c->err, SFS_E_NO_MEMORY,
 		                   "not enough memory to check an expression");
 	return rc;

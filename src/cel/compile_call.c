@@ -218,52 +218,52 @@ static void emit_concat(struct sfs_cel_compiler *c,
 static sfs_cel_exec *fused(const struct sfs_cel_op *loads, size_t count,
                            const struct sfs_cel_op *call)
 {
-	const bool is_text =
-		call->exec == sfs_cel_do_call_text && call->count == 2;
-	const bool is_last_constant =
-		count > 0 && loads[count - 1].exec == sfs_cel_do_constant;
-	const bool is_first_variable =
-		count > 0 && loads[0].exec == sfs_cel_do_variable;
+	const bool is_text = call->exec == sfs_cel_do_call_text;
+	const struct sfs_cel_op *last = &loads[count - 1];
 
 	if (call->exec == sfs_cel_do_call1 && count == 1)
-		return is_first_variable ? sfs_cel_do_fused_v : NULL;
-	if (call->exec != sfs_cel_do_call2 && !is_text)
+		return last->exec == sfs_cel_do_variable ? sfs_cel_do_fused_v
+		                                         : NULL;
+	if ((call->exec != sfs_cel_do_call2 && !is_text) || call->count != 2)
 		return NULL;
-	if (count == 2 && is_first_variable && is_last_constant)
-		return is_text ? sfs_cel_do_fused_vc_text : sfs_cel_do_fused_vc;
-	if (count == 2 && is_first_variable && !is_text &&
-	    loads[1].exec == sfs_cel_do_variable)
-		return sfs_cel_do_fused_vv;
-	if (count > 2 && is_last_constant && !is_text)
-		return sfs_cel_do_fused_c;
-	return NULL;
+	if (count == 2 && loads[0].exec == sfs_cel_do_variable) {
+		if (last->exec == sfs_cel_do_constant)
+			return is_text ? sfs_cel_do_fused_vc_text
+			               : sfs_cel_do_fused_vc;
+		if (last->exec == sfs_cel_do_variable && !is_text)
+			return sfs_cel_do_fused_vv;
+	}
+	return last->exec == sfs_cel_do_constant && !is_text
+	               ? sfs_cel_do_fused_c
+	               : NULL;
 }
 
 /*
  * Puts a fused operation before the loads of a call that was just added. They
- * begin at first; nothing jumps behind that.
+ * begin at first, and the last operand at last: if that is not one operation,
+ * something may jump behind it.
  */
 static void fuse(struct sfs_cel_compiler *c, const struct sfs_cel_node *n,
-                 size_t first)
+                 size_t first, size_t last)
 {
 	struct sfs_cel_program *p = c->p;
+	const size_t call = p->count - 1;
 	size_t at = first;
 	sfs_cel_exec *exec;
 	struct sfs_cel_op op;
 
-	if (c->failed != SFS_OK)
+	if (c->failed != SFS_OK || n->count == 0 || last + 1 != call)
 		return;
-	exec = fused(&p->ops[first], p->count - 1 - first,
-	             &p->ops[p->count - 1]);
+	exec = fused(&p->ops[first], call - first, &p->ops[call]);
 	if (exec == NULL)
 		return;
-	op = *sfs_cel_emit(c, exec, n, p->ops[p->count - 1].slot);
+	op = *sfs_cel_emit(c, exec, n, p->ops[call].slot);
 	if (c->failed != SFS_OK)
 		return;
 	if (exec == sfs_cel_do_fused_c)
-		at = p->count - 3;
+		at = last;
 	memmove(&p->ops[at + 1], &p->ops[at],
-	        (p->count - 1 - at) * sizeof(p->ops[0]));
+	        (call + 1 - at) * sizeof(p->ops[0]));
 	p->ops[at] = op;
 }
 
@@ -271,18 +271,21 @@ void sfs_cel_emit_call(struct sfs_cel_compiler *c, const struct sfs_cel_node *n,
                        uint32_t slot)
 {
 	const size_t first = c->p->count;
+	size_t last = first;
 
 	if (is_join(n, SFS_CEL_STRING) || is_join(n, SFS_CEL_BYTES)) {
 		emit_concat(c, n, slot);
 		return;
 	}
-	for (uint32_t i = 0; i < n->count; i++)
+	for (uint32_t i = 0; i < n->count; i++) {
+		last = c->p->count;
 		sfs_cel_emit_node(c, n->children[i], slot + i);
+	}
 	if (sfs_cel_text_is(n->name, "matches") && n->count == 2)
 		emit_matches(c, n, slot);
 	else
 		emit_function(c, n, slot);
-	fuse(c, n, first);
+	fuse(c, n, first, last);
 }
 
 /* An operation at the end of a macro's round, which goes back to its next. */

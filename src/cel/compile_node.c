@@ -6,6 +6,8 @@
  */
 #include "cel/compile.h"
 
+#include "base/alloc.h"
+
 #include <string.h>
 
 enum { FUSED_VC_COUNT = 4 }; /* itself, two loads, the call */
@@ -147,7 +149,7 @@ static void emit_condition(struct sfs_cel_compiler *c,
 	sfs_cel_emit_land(c, jump);
 }
 
-/* The constants added since first, if there is nothing else; else NULL. */
+/* A copy of the constants added since first; NULL: there is more. */
 static struct sfs_cel_value *take_constants(struct sfs_cel_compiler *c,
                                             size_t first, size_t count)
 {
@@ -159,7 +161,7 @@ static struct sfs_cel_value *take_constants(struct sfs_cel_compiler *c,
 	for (size_t i = 0; i < count; i++)
 		if (ops[first + i].exec != sfs_cel_do_constant)
 			return NULL;
-	values = sfs_cel_pool_get(c->p->pool, count * sizeof(*values) + 1);
+	values = sfs_calloc(count + 1, sizeof(*values));
 	if (values == NULL)
 		return NULL;
 	for (size_t i = 0; i < count; i++)
@@ -167,20 +169,32 @@ static struct sfs_cel_value *take_constants(struct sfs_cel_compiler *c,
 	return values;
 }
 
+/* False: it is an error, which belongs to the evaluation. */
+static bool make_constant(struct sfs_cel_compiler *c,
+                          const struct sfs_cel_node *n,
+                          const struct sfs_cel_value *values,
+                          struct sfs_cel_value *out)
+{
+	if (n->kind == SFS_CEL_NODE_LIST)
+		return sfs_cel_make_list(c->p->pool, values, n->count, out);
+	return sfs_cel_make_map(c->p->pool, values, n->count / 2, out) ==
+	               NULL &&
+	       out->kind != SFS_CEL_INVALID;
+}
+
 /* A list or map of constants is one constant. */
 static bool fold(struct sfs_cel_compiler *c, const struct sfs_cel_node *n,
                  size_t first, uint32_t slot)
 {
-	struct sfs_cel_value v = { .kind = SFS_CEL_INVALID };
-	const struct sfs_cel_value *values = take_constants(c, first, n->count);
+	struct sfs_cel_value *values = take_constants(c, first, n->count);
+	struct sfs_cel_value v;
+	bool is_made;
 
 	if (values == NULL)
 		return false;
-	if (n->kind == SFS_CEL_NODE_LIST)
-		(void)sfs_cel_make_list(c->p->pool, values, n->count, &v);
-	else if (sfs_cel_make_map(c->p->pool, values, n->count / 2, &v) != NULL)
-		return false;
-	if (v.kind == SFS_CEL_INVALID)
+	is_made = make_constant(c, n, values, &v);
+	sfs_free(values);
+	if (!is_made)
 		return false;
 	c->p->count = first;
 	emit_constant(c, n, &v, slot);
