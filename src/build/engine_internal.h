@@ -98,6 +98,7 @@ struct sfs_shard {
 	struct sfs_shard_mark mark; /* that it was built from */
 	uint32_t next_attempt;
 	bool is_touched; /* the build changes it */
+	bool has_object; /* of this attempt, or may; one in its place stays */
 	struct sfs_merge_counts counts;
 	struct sfs_attempt_result result; /* BUILT, LINKED; owned strings */
 };
@@ -156,7 +157,7 @@ struct sfs_engine {
 	char swap_tag[SFS_BUILD_TEXT_BYTES];   /* put for it; "": none */
 	bool has_swap_id;
 	bool in_doubt; /* what was put for swap_id lies in the store, or may */
-	bool has_losers; /* objects that did not win may lie in the store */
+	bool has_losers; /* objects of no shard that we know may be there */
 
 	struct sfs_cancel cancel; /* raised at the end */
 	pthread_t settler;

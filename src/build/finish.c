@@ -134,17 +134,30 @@ static enum sfs_rc delete_losers(struct sfs_engine *e,
 	return rc;
 }
 
+/*
+ * Finding them is reading a directory for each shard, while mv waits. A shard
+ * that is built again takes the place of what it was.
+ */
+static bool may_have_losers(const struct sfs_engine *e)
+{
+	for (uint32_t i = 0; i < e->num_dbs; i++) {
+		const struct sfs_shard *s = &e->shards[i];
+
+		if (s->next_attempt > 0 ||
+		    (s->has_object && s->state == SFS_SHARD_EMPTY))
+			return true;
+	}
+	return e->has_losers;
+}
+
 static void drop_losers(struct sfs_engine *e, const struct sfs_call *call)
 {
 	struct sfs_catalog *c = e->context.catalog;
-	bool has_losers = e->has_losers;
 	struct sfs_manifest *m = NULL;
 	struct sfs_err err;
 	enum sfs_rc rc;
 
-	for (uint32_t i = 0; i < e->num_dbs; i++)
-		has_losers = has_losers || e->shards[i].next_attempt > 0;
-	if (!has_losers)
+	if (!may_have_losers(e))
 		return;
 	rc = c->ops->load(c, &e->swap_id, &m, call, &err);
 	if (rc == SFS_OK)

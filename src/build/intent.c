@@ -89,6 +89,6 @@ enum sfs_rc sfs_engine_load_intent(struct sfs_engine *e, struct sfs_err *err)
 		rc = sfs_err_set(err, SFS_E_CORRUPT,
 		                 "build %s: its intent names no run", e->name);
 	e->in_doubt = rc == SFS_OK && r.is_swapping && e->has_swap_id;
-	e->has_losers = true;
+	e->has_losers = e->run_id[0] != '\0';
 	return rc;
 }

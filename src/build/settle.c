@@ -79,8 +79,10 @@ static enum sfs_rc load_base(struct sfs_engine *e, const struct sfs_call *call,
 
 void sfs_engine_shards_free(struct sfs_engine *e)
 {
-	for (uint32_t i = 0; e->shards != NULL && i < e->num_dbs; i++)
+	for (uint32_t i = 0; e->shards != NULL && i < e->num_dbs; i++) {
+		e->has_losers = e->has_losers || e->shards[i].has_object;
 		sfs_shard_release(&e->shards[i]);
+	}
 	sfs_free(e->shards);
 	sfs_free(e->marks);
 	e->shards = NULL;
@@ -512,8 +514,6 @@ static enum sfs_rc build_stale(struct sfs_engine *e,
 	int64_t built_ms;
 	enum sfs_rc rc;
 
-	/* what was built before may not be needed any more */
-	e->has_losers = e->has_losers || e->run_id[0] != '\0';
 	rc = begin_run(e, call, err);
 	if (rc == SFS_OK)
 		rc = sfs_engine_read_keys(e, call, err);

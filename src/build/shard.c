@@ -312,6 +312,7 @@ static enum sfs_rc build(struct work *w, uint8_t *memory,
 		result->db_id = w->db_id;
 		return SFS_OK;
 	}
+	w->engine->shards[w->db_id].has_object = true;
 	if (rc == SFS_OK)
 		rc = write_pairs(w, err);
 	if (rc == SFS_OK)
@@ -339,6 +340,7 @@ static enum sfs_rc link_base(struct work *w, struct sfs_attempt_result *result,
 		return rc;
 	(void)snprintf(from, sizeof(from), "%s/" SFS_SQLITE_OBJECT, prefix);
 	(void)snprintf(to, sizeof(to), "%s/" SFS_SQLITE_OBJECT, w->prefix);
+	e->shards[w->db_id].has_object = true;
 	rc = e->context.store->ops->copy(e->context.store, from, to, w->call,
 	                                 err);
 	if (rc == SFS_OK)

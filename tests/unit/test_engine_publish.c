@@ -404,6 +404,38 @@ static void a_shard_that_became_empty_leaves_no_object(void)
 	IS_STR(content(), "a=1 ");
 }
 
+static void objects_of_another_number_of_shards_are_removed(void)
+{
+	static struct shop_keys keys;
+
+	put_numbers("a.csv", 40, "v");
+	IS_INT(settle(), SFS_OK);
+	IS_INT(list_store(&keys, "shards/"), 4);
+	config("key_encoding: utf8\nnum_dbs: 2\n");
+	publish_well();
+	IS_INT(list_store(&keys, "shards/"), 2);
+}
+
+/* mv does not read a directory for each shard where nothing can be there. */
+static void shards_that_are_built_again_leave_nothing_to_look_for(void)
+{
+	const struct sfs_fault_plan no_list = { .op_mask = SFS_STORE_LIST,
+		                                .fail_at = 1,
+		                                .always = true,
+		                                .rc = SFS_E_IO };
+	static struct shop_keys keys;
+
+	put_numbers("a.csv", 40, "v");
+	IS_INT(settle(), SFS_OK);
+	put_numbers("b.csv", 20, "w");
+	IS_INT(settle(), SFS_OK);
+	sfs_store_fault_set(store, &no_list);
+	publish_well();
+	IS_INT(sfs_store_fault_count(store), 0);
+	sfs_store_fault_set(store, &(struct sfs_fault_plan){ .fail_at = 0 });
+	IS_INT(list_store(&keys, "shards/"), 4);
+}
+
 /* As where a commit reported a failure and had happened all the same. */
 static void an_attempt_that_lost_is_removed(void)
 {
@@ -555,6 +587,8 @@ int main(void)
 	RUN_IN_SHOP(a_plan_counts_what_publishing_would_do);
 	RUN_IN_SHOP(a_shard_may_lose_all_its_keys);
 	RUN_IN_SHOP(a_shard_that_became_empty_leaves_no_object);
+	RUN_IN_SHOP(objects_of_another_number_of_shards_are_removed);
+	RUN_IN_SHOP(shards_that_are_built_again_leave_nothing_to_look_for);
 	RUN_IN_SHOP(an_attempt_that_lost_is_removed);
 	RUN_IN_SHOP(a_base_that_moved_is_stale);
 	RUN_IN_SHOP(without_a_base_the_next_one_replaces);
