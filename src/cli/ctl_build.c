@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { COPY_BYTES = 1 << 20, INGEST_NAME_BYTES = NAME_MAX + 64 };
+enum { COPY_BYTES = 1 << 20 };
 
 /* --- what is asked for --------------------------------------------------- */
 
@@ -88,20 +88,6 @@ static enum sfs_rc write_settings(const struct sfs_ctl_args *args,
 
 /* --- the records --------------------------------------------------------- */
 
-/* In ingest/: the file's own name, made unique by its place in the order. */
-static void ingest_name(const struct sfs_ctl_args *args, const char *path,
-                        size_t index, char *out, size_t cap)
-{
-	const char *slash = strrchr(path, '/');
-	const char *name = slash != NULL ? slash + 1 : path;
-
-	if (strcmp(path, "-") == 0)
-		name = "stdin";
-	(void)snprintf(out, cap, "%04zu-%.*s%s%s", index, NAME_MAX - 32, name,
-	               args->input_format != NULL ? "." : "",
-	               args->input_format != NULL ? args->input_format : "");
-}
-
 /* Data, its end, or SFS_E_CANCELED. */
 static enum sfs_rc wait_input(struct sfs_ctl_work *w, int fd,
                               struct sfs_err *err)
@@ -171,13 +157,13 @@ static enum sfs_rc add_file(struct sfs_ctl_work *w, const char *name,
 static enum sfs_rc add_files(const struct sfs_ctl_args *args,
                              struct sfs_ctl_work *w, struct sfs_err *err)
 {
-	char name[INGEST_NAME_BYTES];
+	char name[SFS_CTL_INGEST_NAME_BYTES];
 	enum sfs_rc rc = SFS_OK;
 	const char *path;
 
 	for (size_t i = 0; rc == SFS_OK && i < args->from.count; i++) {
 		path = args->from.values[i];
-		ingest_name(args, path, i, name, sizeof(name));
+		sfs_ctl_ingest_name(args, i, name, sizeof(name));
 		rc = add_file(w, name, path, err);
 	}
 	return rc;
@@ -224,6 +210,8 @@ static int build_in(const struct sfs_ctl_args *args,
 	rc = write_settings(args, t, b, &err);
 	if (rc == SFS_OK)
 		rc = add_files(args, w, &err);
+	if (rc != SFS_OK)
+		sfs_ctl_speak_of_options(args, &err);
 	if (rc == SFS_OK)
 		status = sfs_ctl_publish_build(args, w, b);
 	else

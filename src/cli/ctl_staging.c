@@ -202,16 +202,116 @@ static int tell_published(const struct sfs_ctl_args *args,
 	return sfs_ctl_print(&text, SFS_CTL_OK);
 }
 
-/* All that stands in errors, then the reason. */
-static int tell_refused(struct sfs_build *b, const struct sfs_err *why)
+void sfs_ctl_ingest_name(const struct sfs_ctl_args *args, size_t index,
+                         char *out, size_t cap)
+{
+	const char *path = args->from.values[index];
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+
+	if (strcmp(path, "-") == 0)
+		name = "stdin";
+	(void)snprintf(out, cap, "%04zu-%.*s%s%s", index, NAME_MAX - 32, name,
+	               args->input_format != NULL ? "." : "",
+	               args->input_format != NULL ? args->input_format : "");
+}
+
+/* The file of --from whose name in the build begins text; or NULL. */
+static const char *given_file(const struct sfs_ctl_args *args, const char *text,
+                              size_t *len_out)
+{
+	char name[SFS_CTL_INGEST_NAME_BYTES + 16];
+
+	for (size_t i = 0; i < args->from.count; i++) {
+		memcpy(name, "ingest/", 8);
+		sfs_ctl_ingest_name(args, i, name + 7, sizeof(name) - 7);
+		*len_out = strlen(name);
+		if (strncmp(text, name, *len_out) != 0)
+			continue;
+		return strcmp(args->from.values[i], "-") == 0
+		               ? "standard input"
+		               : args->from.values[i];
+	}
+	return NULL;
+}
+
+/* Copies text, with the given files in place of what lies in ingest/. */
+static void name_given_files(const struct sfs_ctl_args *args, const char *text,
+                             struct sfs_buf *out)
+{
+	const char *file;
+	size_t len;
+
+	while (*text != '\0') {
+		file = *text == 'i' ? given_file(args, text, &len) : NULL;
+		if (file != NULL) {
+			sfs_buf_puts(out, file);
+			text += len;
+		} else {
+			sfs_buf_putc(out, *text++);
+		}
+	}
+}
+
+void sfs_ctl_speak_of_options(const struct sfs_ctl_args *args,
+                              struct sfs_err *err)
 {
 	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
-	struct sfs_err once;
+	struct sfs_err unwanted;
 
-	sfs_build_print_errors(b, &text);
+	if (args->from.count == 0)
+		return;
+	if (err->rc == SFS_E_EXISTS && args->tag != NULL)
+		(void)sfs_err_set(err, err->rc,
+		                  "tag %s exists; give another --tag, or "
+		                  "remove it with shardyctl tag --delete",
+		                  args->tag);
+	else if (err->rc == SFS_E_STALE && args->base != NULL)
+		(void)sfs_err_set(err, err->rc,
+		                  "--base=%s is no longer current; build "
+		                  "again with --base=current",
+		                  args->base);
+	name_given_files(args, err->msg, &text);
+	if (text.len > 0 &&
+	    sfs_buf_finish(&text, "message", &unwanted) == SFS_OK)
+		(void)sfs_err_set(err, err->rc, "%s", text.data);
+	sfs_buf_release(&text);
+}
+
+/* The reason alone is not said here: it follows. */
+static bool is_reason(const struct sfs_buf *errors, const struct sfs_err *why)
+{
+	size_t len = strlen(why->msg);
+
+	return why->rc != SFS_E_CORRUPT && errors->len == len + 1 &&
+	       memcmp(errors->data, why->msg, len) == 0;
+}
+
+static void print_errors(const struct sfs_ctl_args *args, struct sfs_build *b,
+                         const struct sfs_err *why)
+{
+	struct sfs_buf errors = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	struct sfs_err unwanted;
+
+	sfs_build_print_errors(b, &errors);
+	if (errors.len > 0 && !is_reason(&errors, why) &&
+	    sfs_buf_finish(&errors, "errors", &unwanted) == SFS_OK)
+		name_given_files(args, errors.data, &text);
 	if (text.len > 0)
 		(void)fwrite(text.data, 1, text.len, stderr);
+	sfs_buf_release(&errors);
 	sfs_buf_release(&text);
+}
+
+/* All that stands in errors, then the reason. */
+static int tell_refused(const struct sfs_ctl_args *args, struct sfs_build *b,
+                        struct sfs_err *why)
+{
+	struct sfs_err once;
+
+	print_errors(args, b, why);
+	sfs_ctl_speak_of_options(args, why);
 	if (why->rc == SFS_E_CORRUPT)
 		(void)sfs_err_set(&once, why->rc,
 		                  "the build was refused; nothing was "
@@ -233,5 +333,5 @@ int sfs_ctl_publish_build(const struct sfs_ctl_args *args,
 	if (rc == SFS_OK)
 		rc = sfs_build_publish(b, &id, &call, &err);
 	return rc == SFS_OK ? tell_published(args, &id, &p)
-	                    : tell_refused(b, &err);
+	                    : tell_refused(args, b, &err);
 }

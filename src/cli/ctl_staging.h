@@ -44,6 +44,18 @@ void sfs_ctl_work_end(struct sfs_ctl_work *w);
 /* The build to tell of; NULL: it goes away. */
 void sfs_ctl_work_show(struct sfs_ctl_work *w, struct sfs_build *b);
 
+/* In ingest/: the name of a file of --from, made unique by its place there. */
+enum { SFS_CTL_INGEST_NAME_BYTES = 512 };
+void sfs_ctl_ingest_name(const struct sfs_ctl_args *args, size_t index,
+                         char *out, size_t cap);
+
+/*
+ * Whoever builds with --from does not know of staging/: a message names his
+ * files and options. Without --from nothing changes.
+ */
+void sfs_ctl_speak_of_options(const struct sfs_ctl_args *args,
+                              struct sfs_err *err);
+
 /*
  * Publishes, and prints the snapshot, or what is wrong with the build; the
  * exit status.
