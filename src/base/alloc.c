@@ -17,8 +17,9 @@
 #endif
 
 enum {
-	MAP_BYTES = 512 << 10, /* larger blocks are mapped, and unmapped */
-	TRIM_BYTES = 1 << 20,  /* free at the end of a heap: given back */
+	/* more than a request's buffer has: to map those costs a copy's time */
+	MAP_BYTES = 2 << 20,  /* larger blocks are mapped, and unmapped */
+	TRIM_BYTES = 2 << 20, /* free at the end of a heap: given back */
 	HEAPS = 8,
 	STACK_BYTES = 1 << 20, /* of a thread; no room for a huge page */
 };
