@@ -211,7 +211,7 @@ static bool is_settle_due_locked(const struct sfs_engine *e)
 	return sfs_clock_ms() >= e->touched_ms + e->context.settle_ms;
 }
 
-static void settler_step(struct sfs_engine *e, bool is_refresh)
+static bool settler_step(struct sfs_engine *e, bool is_refresh)
 {
 	struct sfs_err err;
 	enum sfs_rc rc;
@@ -224,6 +224,7 @@ static void settler_step(struct sfs_engine *e, bool is_refresh)
 		        is_refresh ? "reading the staging directory"
 		                   : "settling in the background",
 		        e->name, sfs_rc_name(rc), err.msg);
+	return rc == SFS_OK;
 }
 
 static void *serve(void *arg)
@@ -231,6 +232,7 @@ static void *serve(void *arg)
 	struct sfs_engine *e = arg;
 	bool is_refresh;
 	bool is_settle;
+	bool is_done;
 
 	pthread_mutex_lock(&e->lock);
 	while (!e->is_closing) {
@@ -246,12 +248,12 @@ static void *serve(void *arg)
 		if (!is_refresh)
 			e->needs_settle = false;
 		pthread_mutex_unlock(&e->lock);
-		settler_step(e, is_refresh);
+		is_done = settler_step(e, is_refresh);
 		pthread_mutex_lock(&e->lock);
 		e->is_working = false;
 		pthread_cond_broadcast(&e->changed);
-		/* it failed: not at once again */
-		if (is_refresh && is_refresh_due_locked(e) && !e->is_closing)
+		/* not at once again */
+		if (!is_done && is_refresh && !e->is_closing)
 			sfs_engine_wait_locked(e, IDLE_MS);
 	}
 	pthread_mutex_unlock(&e->lock);

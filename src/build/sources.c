@@ -106,49 +106,70 @@ static void note_renamed_locked(struct sfs_engine *e, struct sfs_source *s,
 		s->format = SFS_INGEST_INVALID;
 }
 
-/* Takes what a listing says of one file. */
-static enum sfs_rc note_listed(struct sfs_engine *e,
+/* A file read to its end: whoever changes it says so. */
+static bool is_known(struct sfs_engine *e, struct sfs_source *s,
+                     const struct sfs_ingest_file *file)
+{
+	bool is_known;
+
+	pthread_mutex_lock(&e->lock);
+	is_known = s != NULL && s->seq == file->seq && s->is_finished &&
+	           !s->is_open && !file->is_open &&
+	           s->is_incomplete == file->is_incomplete &&
+	           strcmp(s->name, file->name) == 0;
+	if (is_known)
+		s->is_listed = true;
+	pthread_mutex_unlock(&e->lock);
+	return is_known;
+}
+
+/* What a listing and its size say of a file. */
+static void note_locked(struct sfs_engine *e, struct sfs_source *s,
+                        const struct sfs_ingest_file *file, uint64_t size)
+{
+	if (strcmp(s->name, file->name) != 0)
+		note_renamed_locked(e, s, file->name);
+	s->is_listed = true;
+	s->is_open = file->is_open;
+	s->is_incomplete = file->is_incomplete;
+	/* it was at its end, or what was read is gone */
+	if ((s->is_finished && size > s->size) || size < s->fed)
+		e->needs_reset = true;
+	if (size > s->size)
+		s->size = size;
+	sfs_engine_kick_locked(e, s);
+}
+
+/* at: where the list of sources has the file, or would have it. */
+static enum sfs_rc note_listed(struct sfs_engine *e, struct sfs_source **at,
                                const struct sfs_ingest_file *file,
                                struct sfs_err *err)
 {
-	struct sfs_source **at = &e->sources;
-	struct sfs_source *s;
+	struct sfs_source *s = *at;
 	uint64_t size = 0;
 	enum sfs_rc rc;
 
+	if (is_known(e, s, file))
+		return SFS_OK;
 	rc = size_of(e, file->seq, &size, err);
 	if (rc == SFS_E_NOT_FOUND)
 		return SFS_OK; /* gone meanwhile: another listing will come */
 	if (rc != SFS_OK)
 		return rc;
 	pthread_mutex_lock(&e->lock);
-	s = sfs_source_find_locked(e, file->seq);
-	if (s != NULL && strcmp(s->name, file->name) != 0)
-		note_renamed_locked(e, s, file->name);
-	if (s == NULL) {
+	if (s == NULL || s->seq != file->seq) {
 		s = source_new(e, file);
-		while (s != NULL && *at != NULL && (*at)->seq < s->seq)
-			at = &(*at)->next;
 		if (s != NULL) {
 			s->next = *at;
 			*at = s;
 		}
 	}
-	if (s == NULL) {
-		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
-	} else {
-		s->is_listed = true;
-		s->is_open = file->is_open;
-		s->is_incomplete = file->is_incomplete;
-		/* it was at its end, or what was read is gone */
-		if ((s->is_finished && size > s->size) || size < s->fed)
-			e->needs_reset = true;
-		if (size > s->size)
-			s->size = size;
-		sfs_engine_kick_locked(e, s);
-	}
+	if (s != NULL)
+		note_locked(e, s, file, size);
 	pthread_mutex_unlock(&e->lock);
-	return rc;
+	if (s == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	return SFS_OK;
 }
 
 /* A file that is gone: nothing is lost if nothing was read of it. */
@@ -173,6 +194,7 @@ static void drop_unlisted(struct sfs_engine *e)
 enum sfs_rc sfs_engine_relist(struct sfs_engine *e, struct sfs_err *err)
 {
 	struct sfs_ingest_files list = { 0 };
+	struct sfs_source **at = &e->sources;
 	enum sfs_rc rc;
 
 	pthread_mutex_lock(&e->lock);
@@ -180,8 +202,11 @@ enum sfs_rc sfs_engine_relist(struct sfs_engine *e, struct sfs_err *err)
 		s->is_listed = false;
 	pthread_mutex_unlock(&e->lock);
 	rc = sfs_files_list_ingest(e->files, &list, err);
-	for (size_t i = 0; rc == SFS_OK && i < list.count; i++)
-		rc = note_listed(e, &list.files[i], err);
+	for (size_t i = 0; rc == SFS_OK && i < list.count; i++) {
+		while (*at != NULL && (*at)->seq < list.files[i].seq)
+			at = &(*at)->next; /* both are by seq */
+		rc = note_listed(e, at, &list.files[i], err);
+	}
 	sfs_ingest_files_release(&list);
 	if (rc == SFS_OK) {
 		drop_unlisted(e);
