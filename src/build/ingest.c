@@ -297,7 +297,10 @@ void sfs_engine_run_source(struct sfs_job *job)
 	sfs_source_leave_slot(s);
 	has_place = sfs_source_rest(s);
 	pthread_mutex_lock(&e->lock);
-	if (rc != SFS_OK)
+	/* removed or truncated, of which we are told: this is no fault */
+	if (rc == SFS_E_NOT_FOUND || rc == SFS_E_STALE)
+		e->needs_reset = true;
+	else if (rc != SFS_OK)
 		s->fault = err;
 	if (rc != SFS_OK || s->is_finished)
 		sfs_source_close_reading(s);
