@@ -106,13 +106,23 @@ static void note_renamed_locked(struct sfs_engine *e, struct sfs_source *s,
 		s->format = SFS_INGEST_INVALID;
 }
 
-/* A file read to its end: whoever changes it says so. */
-static bool is_known(struct sfs_engine *e, struct sfs_source *s,
-                     const struct sfs_ingest_file *file)
+/* Where the list, from some place on, has the file or would have it. */
+static struct sfs_source **place_locked(struct sfs_source **from, uint64_t seq)
 {
+	while (*from != NULL && (*from)->seq < seq)
+		from = &(*from)->next;
+	return from;
+}
+
+/* A file read to its end: whoever changes it says so. */
+static bool note_known(struct sfs_engine *e, struct sfs_source **from,
+                       const struct sfs_ingest_file *file)
+{
+	struct sfs_source *s;
 	bool is_known;
 
 	pthread_mutex_lock(&e->lock);
+	s = *place_locked(from, file->seq);
 	is_known = s != NULL && s->seq == file->seq && s->is_finished &&
 	           !s->is_open && !file->is_open &&
 	           s->is_incomplete == file->is_incomplete &&
@@ -140,16 +150,20 @@ static void note_locked(struct sfs_engine *e, struct sfs_source *s,
 	sfs_engine_kick_locked(e, s);
 }
 
-/* at: where the list of sources has the file, or would have it. */
-static enum sfs_rc note_listed(struct sfs_engine *e, struct sfs_source **at,
+/*
+ * from: a place in the list before the file. Others may enter files
+ * meanwhile (sfs_engine_list_one()), so it is looked for again.
+ */
+static enum sfs_rc note_listed(struct sfs_engine *e, struct sfs_source **from,
                                const struct sfs_ingest_file *file,
                                struct sfs_err *err)
 {
-	struct sfs_source *s = *at;
+	struct sfs_source **at;
+	struct sfs_source *s;
 	uint64_t size = 0;
 	enum sfs_rc rc;
 
-	if (is_known(e, s, file))
+	if (note_known(e, from, file))
 		return SFS_OK;
 	rc = size_of(e, file->seq, &size, err);
 	if (rc == SFS_E_NOT_FOUND)
@@ -157,6 +171,8 @@ static enum sfs_rc note_listed(struct sfs_engine *e, struct sfs_source **at,
 	if (rc != SFS_OK)
 		return rc;
 	pthread_mutex_lock(&e->lock);
+	at = place_locked(from, file->seq);
+	s = *at;
 	if (s == NULL || s->seq != file->seq) {
 		s = source_new(e, file);
 		if (s != NULL) {
@@ -203,8 +219,9 @@ enum sfs_rc sfs_engine_relist(struct sfs_engine *e, struct sfs_err *err)
 	pthread_mutex_unlock(&e->lock);
 	rc = sfs_files_list_ingest(e->files, &list, err);
 	for (size_t i = 0; rc == SFS_OK && i < list.count; i++) {
-		while (*at != NULL && (*at)->seq < list.files[i].seq)
-			at = &(*at)->next; /* both are by seq */
+		pthread_mutex_lock(&e->lock);
+		at = place_locked(at, list.files[i].seq); /* both by seq */
+		pthread_mutex_unlock(&e->lock);
 		rc = note_listed(e, at, &list.files[i], err);
 	}
 	sfs_ingest_files_release(&list);
@@ -228,7 +245,7 @@ enum sfs_rc sfs_engine_list_one(struct sfs_engine *e, uint64_t seq,
 	while (rc == SFS_OK && i < list.count && list.files[i].seq != seq)
 		i++;
 	if (rc == SFS_OK && i < list.count)
-		rc = note_listed(e, &list.files[i], err);
+		rc = note_listed(e, &e->sources, &list.files[i], err);
 	else if (rc == SFS_OK)
 		rc = sfs_err_set(err, SFS_E_NOT_FOUND,
 		                 "there is no ingest file %" PRIu64, seq);
