@@ -69,6 +69,18 @@ static void add_shard(void *arg, const struct sfs_verify_shard *shard)
 	write_line(o, &line);
 }
 
+/* Of what cannot be checked nobody shall think that it was. */
+static void add_routing(struct output *o)
+{
+	struct sfs_buf line = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+
+	if (o->is_json)
+		return; /* the sum says it */
+	sfs_buf_puts(&line, "routing is not checked: it needs columns, which "
+	                    "shards do not keep");
+	write_line(o, &line);
+}
+
 static void add_sum(struct output *o, const char *snapshot,
                     const struct sfs_verify_result *r)
 {
@@ -105,8 +117,11 @@ static void add_sum(struct output *o, const char *snapshot,
 		sfs_json_key(&p, facts[i].name);
 		sfs_json_uint(&p, facts[i].value);
 	}
-	if (o->is_json)
+	if (o->is_json) {
+		sfs_json_key(&p, "routing_checked");
+		sfs_json_bool(&p, r->is_routing_checked);
 		sfs_json_object_end(&p);
+	}
 	write_line(o, &line);
 }
 
@@ -134,6 +149,8 @@ static int verify_snapshot(const struct sfs_ctl_args *args,
 	(void)pthread_mutex_init(&o.lock, NULL); /* cannot fail on Linux */
 	rc = sfs_snapshot_verify(snapshot, t->stack.store, &config, &result,
 	                         NULL, &err);
+	if (rc == SFS_OK && !result.is_routing_checked)
+		add_routing(&o);
 	if (rc == SFS_OK)
 		add_sum(&o, sfs_snapshot_text_id(snapshot), &result);
 	(void)pthread_mutex_destroy(&o.lock);

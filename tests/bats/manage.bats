@@ -173,7 +173,16 @@ objects_of() {
 		has "$out" 'no digest in the manifest'
 		has "$out" 'faults: 0'
 	done
+	for name in cel-direct cel-inferred-key cel-range; do
+		status 0 verify "$GOLDEN/$name/tree"
+		[[ $out != *'routing is not checked'* ]]
+	done
+	status 0 verify "$GOLDEN/cel-direct-columns/tree"
+	has "$out" 'routing is not checked: it needs columns'
+	status 0 verify --json "$GOLDEN/cel-direct-columns/tree"
+	has "$out" '"routing_checked": false'
 	status 0 verify --json "$GOLDEN/hash-u64be/tree"
+	has "$out" '"routing_checked": true'
 	is "$(json 'd["rows"]')" 1000
 }
 
