@@ -160,12 +160,13 @@ enum sfs_rc sfs_columns_set(struct sfs_columns *c, const struct sfs_sharding *s,
 {
 	size_t at = sfs_sharding_column(s, name.data, name.len);
 	int shown = text.len < 100 ? (int)text.len : 100;
-	const struct sfs_column *column = &s->columns[at];
+	const struct sfs_column *column;
 	struct sfs_cel_value value;
 	enum sfs_rc rc;
 
 	if (at == s->column_count)
 		return refuse_name(s, name, err);
+	column = &s->columns[at];
 	if (c->values[at].kind != SFS_CEL_INVALID)
 		return sfs_err_set(err, SFS_E_INVALID,
 		                   "column %s is there twice", column->name);
