@@ -15,7 +15,8 @@
 
 #define SOURCE_TMP ".tmp-source"
 
-static enum sfs_rc check_source(const char *path, struct sfs_err *err)
+static enum sfs_rc check_source(const char *path, uint64_t *size,
+                                struct sfs_err *err)
 {
 	enum sfs_rc rc = SFS_OK;
 	struct stat st;
@@ -26,20 +27,25 @@ static enum sfs_rc check_source(const char *path, struct sfs_err *err)
 	else if (!S_ISREG(st.st_mode))
 		rc = sfs_err_set(err, SFS_E_INVALID, "%s is no regular file",
 		                 path);
+	else
+		*size = (uint64_t)st.st_size;
 	if (fd >= 0)
 		(void)close(fd);
 	return rc;
 }
 
-/* Puts the link in place of the empty file. */
+/* Puts the link in place of the empty file, which is open. */
 static enum sfs_rc replace(struct sfs_files *f, const char *name,
-                           const char *target, struct sfs_err *err)
+                           const char *target, uint64_t *seq,
+                           struct sfs_err *err)
 {
 	struct sfs_spot spot;
 	enum sfs_rc rc;
 
 	pthread_mutex_lock(&f->lock);
 	rc = sfs_files_locate(f, SFS_BUILD_INGEST, name, &spot, err);
+	if (rc == SFS_OK)
+		*seq = spot.node->seq;
 	if (rc == SFS_OK && (symlinkat(target, spot.dir_fd, SOURCE_TMP) != 0 ||
 	                     renameat(spot.dir_fd, SOURCE_TMP, spot.dir_fd,
 	                              spot.disk.text) != 0))
@@ -48,31 +54,44 @@ static enum sfs_rc replace(struct sfs_files *f, const char *name,
 	return rc;
 }
 
+/* The engine may know the empty file by now. */
+static enum sfs_rc link_source(struct sfs_build *b, const char *name,
+                               const char *target, uint64_t size,
+                               struct sfs_err *err)
+{
+	uint64_t seq = 0;
+	enum sfs_rc rc = sfs_build_enter(b, err);
+
+	if (rc != SFS_OK)
+		return rc;
+	rc = replace(b->files, name, target, &seq, err);
+	if (rc == SFS_OK) {
+		pthread_mutex_lock(&b->telling);
+		sfs_engine_ingest_grew(b->engine, seq, size);
+		pthread_mutex_unlock(&b->telling);
+	}
+	sfs_build_leave(b);
+	return rc;
+}
+
 enum sfs_rc sfs_build_add_source(struct sfs_build *b, const char *name,
                                  const char *path, struct sfs_err *err)
 {
-	const struct sfs_name_event event = { .is_listed = true };
 	char target[PATH_MAX];
 	struct sfs_staged_file *file;
+	uint64_t size = 0;
 	enum sfs_rc rc;
 
 	if (realpath(path, target) == NULL)
 		return sfs_err_sys(err, errno, "%s", path);
-	rc = check_source(target, err);
+	rc = check_source(target, &size, err);
 	if (rc == SFS_OK)
 		rc = sfs_build_open(b, SFS_BUILD_INGEST, name,
 		                    O_WRONLY | O_CREAT | O_EXCL, 0644, &file,
 		                    err);
 	if (rc != SFS_OK)
 		return rc;
+	rc = link_source(b, name, target, size, err);
 	sfs_staged_close(file);
-	rc = sfs_build_enter(b, err);
-	if (rc != SFS_OK)
-		return rc;
-	rc = replace(b->files, name, target, err);
-	pthread_mutex_lock(&b->telling);
-	sfs_build_tell_names(b, &event);
-	pthread_mutex_unlock(&b->telling);
-	sfs_build_leave(b);
 	return rc;
 }
