@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # what tests/bench/run and lib.bash set
 #
 # The measure "cel" of tests/bench/run: what evaluating an expression costs,
 # beside cel-expr-python, with which shardyfusion does that.
@@ -51,10 +52,12 @@ measure_cel() {
 			"$top/tests/bench/celrate.py" "$upstream_evaluations"
 	done
 	header measure shardyfs cel-expr-python ratio goal ''
+	# shellcheck disable=SC2016 # Markdown
 	cel_row hash \
 		'`shard_hash(region + ":" + string(id)) % 64u`, millions/s' \
 		'>= 10' "$(verdict "$(median "$work/samples/cel-hash-shardyfs")" \
 			at-least 10)"
+	# shellcheck disable=SC2016
 	cel_row modulo '`key % 16`, millions/s' '>= 10' \
 		"$(verdict "$(median "$work/samples/cel-modulo-shardyfs")" \
 			at-least 10)"
