@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attributes of nodes. Only keys and raw objects need I/O for theirs. */
+#include "fs/routing.h"
 #include "fs/staging_internal.h"
 
 #include <string.h>
@@ -55,12 +56,18 @@ static enum sfs_rc object_size(struct sfs_fs *fs, const struct sfs_view *view,
 	return SFS_OK;
 }
 
-static void link_attr(const struct sfs_view *view, struct sfs_attr *out)
+static void link_attr(const struct sfs_view *view, const struct sfs_node *node,
+                      struct sfs_attr *out)
 {
 	const char *id = sfs_snapshot_text_id(view->snapshot);
+	char target[ROUTE_TARGET_BYTES];
 
 	out->mode = S_IFLNK | 0777;
-	out->size = strlen("snapshots/") + strlen(id);
+	if (node->what == SFS_WHAT_CURRENT)
+		out->size = strlen("snapshots/") + strlen(id);
+	else
+		out->size = sfs_routes_target(node->slot - view->first_slot - 1,
+		                              target, sizeof(target));
 }
 
 enum sfs_rc sfs_fs_what_attr(struct sfs_fs *fs, struct sfs_view *view,
@@ -78,12 +85,15 @@ enum sfs_rc sfs_fs_what_attr(struct sfs_fs *fs, struct sfs_view *view,
 	switch (node->what) {
 	case SFS_WHAT_KEYS:
 	case SFS_WHAT_SHARDS:
+	case SFS_WHAT_ROUTES:
+	case SFS_WHAT_WHERE:
 	case SFS_WHAT_SHARD_DIR:
 	case SFS_WHAT_SHARD_KEYS:
 		sfs_fs_dir_attr(fs, ino, time_ns, out);
 		return SFS_OK;
 	case SFS_WHAT_CURRENT:
-		link_attr(view, out);
+	case SFS_WHAT_ROUTE:
+		link_attr(view, node, out);
 		return SFS_OK;
 	case SFS_WHAT_MANIFEST:
 	case SFS_WHAT_SHARD_DB:
@@ -186,6 +196,19 @@ static enum sfs_rc frozen_attr(struct sfs_fs *fs, uint64_t number,
 	return SFS_OK;
 }
 
+static enum sfs_rc where_attr(struct sfs_fs *fs, uint64_t number,
+                              struct sfs_attr *out, struct sfs_err *err)
+{
+	struct sfs_where_dir dir;
+	enum sfs_rc rc;
+
+	rc = sfs_where_get(fs->where, number, &dir, err);
+	if (rc == SFS_OK)
+		sfs_where_attr(fs, &dir, out);
+	sfs_where_release(fs->where, &dir);
+	return rc;
+}
+
 enum sfs_rc sfs_fs_getattr(struct sfs_fs *fs, uint64_t node,
                            struct sfs_attr *attr_out, enum sfs_ttl *ttl_out,
                            const struct sfs_call *call, struct sfs_err *err)
@@ -207,6 +230,8 @@ enum sfs_rc sfs_fs_getattr(struct sfs_fs *fs, uint64_t node,
 	case SFS_NODE_STAGED:
 		return sfs_staged_attr(fs, n.number, attr_out, ttl_out, call,
 		                       err);
+	case SFS_NODE_WHERE:
+		return where_attr(fs, n.number, attr_out, err);
 	case SFS_NODE_OF_SNAPSHOT:
 	case SFS_NODE_KEY:
 		break;

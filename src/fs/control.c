@@ -4,6 +4,7 @@
  * is one list of facts, printed as lines and as JSON, so that both say the
  * same.
  */
+#include "fs/routing.h"
 #include "fs/staging_internal.h"
 
 #include "base/alloc.h"
@@ -97,6 +98,39 @@ static void fact_time(const struct report *r, const char *name, int64_t ns)
 	fact_text(r, name, text);
 }
 
+/* In one line, whatever is in the expression. */
+static void fact_expression(const struct report *r,
+                            const struct sfs_cel_text *e)
+{
+	char *line = sfs_memdup0(e->data, e->len);
+
+	for (size_t i = 0; line != NULL && i < e->len; i++) {
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = ' ';
+	}
+	if (line != NULL)
+		fact_text(r, "expression", line);
+	sfs_free(line);
+}
+
+static void report_routing(const struct sfs_snapshot *s, const struct report *r)
+{
+	const struct sfs_sharding *sharding =
+		&sfs_snapshot_manifest(s)->routing;
+	struct sfs_buf columns = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+
+	fact_text(r, "strategy", sfs_fs_strategy(s));
+	if (sharding->strategy != SFS_STRATEGY_CEL)
+		return;
+	fact_expression(r, &sharding->expr);
+	sfs_fs_print_columns(sharding, &columns);
+	if (columns.failed == SFS_OK && columns.len > 0)
+		fact_text(r, "columns", columns.data);
+	sfs_buf_release(&columns);
+	if (sharding->has_tokens)
+		fact_number(r, "routing_values", sharding->token_count);
+}
+
 static void report_snapshot(struct sfs_fs *fs, const struct report *r)
 {
 	struct sfs_snapshot *s = sfs_tracker_current(fs->config.tracker, NULL);
@@ -110,6 +144,7 @@ static void report_snapshot(struct sfs_fs *fs, const struct report *r)
 	fact_time(r, "published_at", sfs_snapshot_id_of(s)->published_at_ns);
 	fact_text(r, "key_encoding", sfs_key_encoding_text(m->key_encoding));
 	fact_number(r, "num_dbs", m->num_dbs);
+	report_routing(s, r);
 	fact_number(r, "rows", sfs_manifest_rows(m));
 	fact_number(r, "bytes", sfs_manifest_bytes(m));
 	sfs_snapshot_unref(s);
@@ -164,6 +199,7 @@ static void report_all(struct sfs_fs *fs, const struct report *r)
 	fact_time(r, "last_check", status.last_check_ns);
 	fact_time(r, "last_success", status.last_success_ns);
 	fact_number(r, "open_snapshots", sfs_views_count(fs->views));
+	fact_number(r, "where_directories", sfs_where_count(fs->where));
 	fact_number(r, "open_shards", pool.open);
 	fact_number(r, "shards_opened", pool.opened);
 	fact_number(r, "shards_evicted", pool.evicted);

@@ -11,7 +11,7 @@ enum { KEPT = 16 };
 
 struct kept {
 	struct sfs_listing_place at;
-	struct sfs_snapshot_cursor *cursor; /* NULL: a free place */
+	struct sfs_rows *cursor; /* NULL: a free place */
 	uint64_t stamp;
 };
 
@@ -46,10 +46,10 @@ static bool is_same(const struct sfs_listing_place *a,
 	       a->cookie == b->cookie;
 }
 
-struct sfs_snapshot_cursor *sfs_cursors_take(struct sfs_cursors *c,
-                                             const struct sfs_listing_place *at)
+struct sfs_rows *sfs_cursors_take(struct sfs_cursors *c,
+                                  const struct sfs_listing_place *at)
 {
-	struct sfs_snapshot_cursor *cursor = NULL;
+	struct sfs_rows *cursor = NULL;
 
 	pthread_mutex_lock(&c->lock);
 	for (int i = 0; i < KEPT && cursor == NULL; i++) {
@@ -63,9 +63,9 @@ struct sfs_snapshot_cursor *sfs_cursors_take(struct sfs_cursors *c,
 }
 
 void sfs_cursors_keep(struct sfs_cursors *c, const struct sfs_listing_place *at,
-                      struct sfs_snapshot_cursor *cursor)
+                      struct sfs_rows *cursor)
 {
-	struct sfs_snapshot_cursor *evicted;
+	struct sfs_rows *evicted;
 	int place = 0;
 
 	pthread_mutex_lock(&c->lock);
@@ -78,12 +78,12 @@ void sfs_cursors_keep(struct sfs_cursors *c, const struct sfs_listing_place *at,
 	c->kept[place] = (struct kept){ *at, cursor, ++c->stamp };
 	pthread_mutex_unlock(&c->lock);
 	if (evicted != NULL)
-		sfs_snapshot_cursor_close(evicted);
+		sfs_rows_close(evicted);
 }
 
 void sfs_cursors_clear(struct sfs_cursors *c)
 {
-	struct sfs_snapshot_cursor *taken[KEPT];
+	struct sfs_rows *taken[KEPT];
 
 	pthread_mutex_lock(&c->lock);
 	for (int i = 0; i < KEPT; i++) {
@@ -93,6 +93,6 @@ void sfs_cursors_clear(struct sfs_cursors *c)
 	pthread_mutex_unlock(&c->lock);
 	for (int i = 0; i < KEPT; i++) {
 		if (taken[i] != NULL)
-			sfs_snapshot_cursor_close(taken[i]);
+			sfs_rows_close(taken[i]);
 	}
 }

@@ -3,7 +3,7 @@
 #define SFS_FS_CURSORS_H
 
 #include "shardyfs/err.h"
-#include "snapshot/snapshot.h"
+#include "fs/rows.h"
 
 #include <stdint.h>
 
@@ -26,12 +26,12 @@ struct sfs_listing_place {
 };
 
 /* Takes the cursor that stopped there out; NULL: there is none. */
-struct sfs_snapshot_cursor *
-sfs_cursors_take(struct sfs_cursors *c, const struct sfs_listing_place *at);
+struct sfs_rows *sfs_cursors_take(struct sfs_cursors *c,
+                                  const struct sfs_listing_place *at);
 
 /* Keeps a cursor (of that snapshot); takes it over. */
 void sfs_cursors_keep(struct sfs_cursors *c, const struct sfs_listing_place *at,
-                      struct sfs_snapshot_cursor *cursor);
+                      struct sfs_rows *cursor);
 
 /* Closes all: they pin snapshots. */
 void sfs_cursors_clear(struct sfs_cursors *c);

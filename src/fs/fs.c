@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-const char *const sfs_fs_generation_names[] = { "keys", "shards", "current",
-	                                        "_CURRENT", NULL };
+enum { WHERE_MAX_BYTES = 32 << 20 };
+
+const char *const sfs_fs_generation_names[] = { "keys",   "shards", "current",
+	                                        "routes", "where",  "_CURRENT",
+	                                        NULL };
 
 enum sfs_rc sfs_fs_new(const struct sfs_fs_config *config, struct sfs_fs **out,
                        struct sfs_err *err)
@@ -29,11 +32,12 @@ enum sfs_rc sfs_fs_new(const struct sfs_fs_config *config, struct sfs_fs **out,
 	fs->run_dirs = sfs_intern_new();
 	fs->frozen = sfs_frozen_new();
 	fs->cursors = sfs_cursors_new();
+	fs->where = sfs_where_new(fs->views, WHERE_MAX_BYTES);
 	fs->staged = sfs_staged_table_new();
 	fs->links = sfs_links_new();
 	if (fs->views == NULL || fs->snapshot_ids == NULL ||
 	    fs->run_dirs == NULL || fs->frozen == NULL || fs->cursors == NULL ||
-	    fs->staged == NULL || fs->links == NULL) {
+	    fs->where == NULL || fs->staged == NULL || fs->links == NULL) {
 		sfs_fs_free(fs);
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	}
@@ -48,6 +52,7 @@ void sfs_fs_free(struct sfs_fs *fs)
 	sfs_staged_table_free(fs->staged);
 	sfs_links_free(fs->links);
 	sfs_cursors_free(fs->cursors);
+	sfs_where_free(fs->where);
 	sfs_frozen_free(fs->frozen);
 	sfs_intern_free(fs->run_dirs);
 	sfs_intern_free(fs->snapshot_ids);
@@ -82,6 +87,9 @@ void sfs_fs_forget(struct sfs_fs *fs, uint64_t node, uint64_t count)
 		break;
 	case SFS_NODE_STAGED:
 		sfs_staged_forget(fs->staged, n.number, count);
+		break;
+	case SFS_NODE_WHERE:
+		sfs_where_forget(fs->where, n.number, count);
 		break;
 	case SFS_NODE_OF_SNAPSHOT:
 	case SFS_NODE_KEY:

@@ -186,6 +186,9 @@ enum sfs_rc sfs_fs_write(struct sfs_fs *fs, uint64_t node, const char *data,
 /* True if the node takes commands: truncating it is then harmless. */
 bool sfs_fs_is_writable(struct sfs_fs *fs, uint64_t node);
 
+/* A directory below where/: STALE makes the kernel look it up again. */
+bool sfs_fs_is_where(uint64_t node);
+
 /* What .shardyfs/last_error and metrics show. */
 void sfs_fs_note_error(struct sfs_fs *fs, const char *operation,
                        const struct sfs_err *err);

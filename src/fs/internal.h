@@ -11,6 +11,7 @@
 #include "fs/node.h"
 #include "fs/staged.h"
 #include "fs/views.h"
+#include "fs/where.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -35,6 +36,7 @@ struct sfs_fs {
 	struct sfs_intern *run_dirs;
 	struct sfs_frozen *frozen;
 	struct sfs_cursors *cursors;
+	struct sfs_where_table *where;
 	struct sfs_staged_table *staged;
 	struct sfs_links *links;
 	atomic_uint_fast64_t publishes[SFS_PUBLISH_RESULTS]; /* by -rc */
@@ -68,6 +70,20 @@ enum sfs_rc sfs_fs_enter_node(struct sfs_fs *fs, const struct sfs_node *node,
 enum sfs_rc sfs_fs_shard_of(const struct sfs_view *view,
                             const struct sfs_node *node, uint32_t *db_id_out,
                             struct sfs_err *err) SFS_NODISCARD;
+
+/* A directory of keys: of the snapshot, of one shard, of a context. */
+struct sfs_keys_dir {
+	struct sfs_view *view;
+	bool is_shard;
+	uint32_t db_id;                    /* of is_shard */
+	const struct sfs_columns *columns; /* NULL: none is known */
+};
+
+/* A name in it; as sfs_fs_lookup(). */
+enum sfs_rc sfs_fs_lookup_key(struct sfs_fs *fs, const struct sfs_keys_dir *dir,
+                              const char *name, struct sfs_entry *out,
+                              const struct sfs_call *call,
+                              struct sfs_err *err) SFS_NODISCARD;
 
 /* Attributes without I/O. */
 void sfs_fs_dir_attr(struct sfs_fs *fs, uint64_t ino, int64_t time_ns,

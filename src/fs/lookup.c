@@ -4,16 +4,16 @@
  * said by an entry without a node where that is so for ever, and by
  * NOT_FOUND where it may change; every fault is another code.
  */
+#include "fs/routing.h"
 #include "fs/staging_internal.h"
 
 #include "base/alloc.h"
-#include "format/keys.h"
 #include "format/runrecord.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
-enum { STACK_NAME_BYTES = 256, SHARD_NAME_DIGITS = 5 };
+enum { SHARD_NAME_DIGITS = 5 };
 
 /* One lookup under way. */
 struct query {
@@ -90,52 +90,6 @@ static enum sfs_rc answer_frozen(const struct query *q, const char *dir,
 	return sfs_fs_enter_frozen(q->fs, &t, q->out, q->err);
 }
 
-/* Looks a key up; in_shard: only there (its own directory of keys). */
-static enum sfs_rc find_key(const struct query *q, struct sfs_view *view,
-                            struct sfs_bytes key, int64_t in_shard)
-{
-	struct sfs_query query = { .key = key };
-	struct sfs_hit hit;
-	enum sfs_rc rc;
-
-	if (in_shard >= 0 &&
-	    sfs_router_hash(sfs_snapshot_router(view->snapshot), key) !=
-	            (uint64_t)in_shard)
-		return SFS_OK;
-	rc = sfs_snapshot_get(view->snapshot, &query, &hit, q->call, q->err);
-	if (rc != SFS_OK || !hit.found)
-		return rc;
-	sfs_fs_key_entry(q->fs, view, hit.db_id, &hit.info, q->out);
-	sfs_view_add(view, 1);
-	return SFS_OK;
-}
-
-static enum sfs_rc lookup_key(const struct query *q, struct sfs_view *view,
-                              int64_t in_shard)
-{
-	enum sfs_key_encoding encoding =
-		sfs_snapshot_router(view->snapshot)->encoding;
-	size_t name_len = strlen(q->name);
-	uint8_t stack[STACK_NAME_BYTES];
-	uint8_t *buf = stack;
-	struct sfs_bytes key = { 0 };
-	enum sfs_rc rc = SFS_OK;
-
-	q->out->entry_ttl = SFS_TTL_FOREVER;
-	if (sfs_key_room(name_len) > sizeof(stack))
-		buf = sfs_malloc(sfs_key_room(name_len));
-	if (buf == NULL)
-		return sfs_err_set(q->err, SFS_E_NO_MEMORY,
-		                   "lookup: out of memory");
-	if (sfs_key_from_name(encoding, q->name, name_len, buf, &key.len)) {
-		key.data = buf;
-		rc = find_key(q, view, key, in_shard);
-	}
-	if (buf != stack)
-		sfs_free(buf);
-	return rc;
-}
-
 /* "00042": at least five digits, no more zeros than needed. */
 static bool parse_shard_name(const char *name, uint32_t num_dbs,
                              uint32_t *db_id)
@@ -193,24 +147,79 @@ static enum sfs_rc lookup_in_shard(const struct query *q, struct sfs_view *view,
 	                   sfs_node_what_id(dir->slot, dir->view, what));
 }
 
+static enum sfs_rc lookup_route(const struct query *q, struct sfs_view *view,
+                                enum sfs_node_view which)
+{
+	uint32_t db_id;
+
+	q->out->entry_ttl = SFS_TTL_FOREVER;
+	if (!sfs_routes_find(view->snapshot, q->name, &db_id))
+		return SFS_OK;
+	return answer_what(q, view,
+	                   sfs_node_what_id(view->first_slot + 1 + db_id, which,
+	                                    SFS_WHAT_ROUTE));
+}
+
+static enum sfs_rc lookup_in_where(const struct query *q, uint64_t number)
+{
+	struct sfs_keys_dir keys = { .view = NULL };
+	struct sfs_columns columns;
+	struct sfs_where_dir dir;
+	enum sfs_rc rc;
+
+	rc = sfs_where_get(q->fs->where, number, &dir, q->err);
+	if (rc == SFS_OK && !dir.is_keys) {
+		rc = sfs_where_lookup(q->fs, &dir, q->name, q->out, q->err);
+	} else if (rc == SFS_OK) {
+		keys.view = dir.view;
+		keys.columns = &columns;
+		rc = sfs_where_columns(&dir, &columns, q->err);
+		if (rc == SFS_OK)
+			rc = sfs_fs_lookup_key(q->fs, &keys, q->name, q->out,
+			                       q->call, q->err);
+		sfs_columns_release(&columns);
+	}
+	sfs_where_release(q->fs->where, &dir);
+	return rc;
+}
+
+/* Not every snapshot has all names. */
+static bool has_what(const struct sfs_snapshot *s, enum sfs_node_what what)
+{
+	if (what == SFS_WHAT_ROUTES)
+		return sfs_fs_has_routes(s);
+	return what != SFS_WHAT_WHERE || sfs_fs_has_where(s);
+}
+
 static enum sfs_rc lookup_in_view(const struct query *q,
                                   const struct sfs_node *dir)
 {
+	struct sfs_where_dir where = { .which = dir->view,
+		                       .path = (char[]){ "" } };
+	struct sfs_keys_dir keys = { .is_shard =
+		                             dir->what == SFS_WHAT_SHARD_KEYS };
 	struct sfs_view *view;
-	uint32_t db_id;
 	enum sfs_rc rc;
 
 	rc = sfs_fs_enter_node(q->fs, dir, &view, q->err);
 	if (rc != SFS_OK)
 		return rc;
+	keys.view = view;
+	where.view = view;
+	if (keys.is_shard)
+		rc = sfs_fs_shard_of(view, dir, &keys.db_id, q->err);
 	switch (dir->what) {
 	case SFS_WHAT_KEYS:
-		rc = lookup_key(q, view, -1);
-		break;
 	case SFS_WHAT_SHARD_KEYS:
-		rc = sfs_fs_shard_of(view, dir, &db_id, q->err);
 		if (rc == SFS_OK)
-			rc = lookup_key(q, view, db_id);
+			rc = sfs_fs_lookup_key(q->fs, &keys, q->name, q->out,
+			                       q->call, q->err);
+		break;
+	case SFS_WHAT_ROUTES:
+		rc = lookup_route(q, view, dir->view);
+		break;
+	case SFS_WHAT_WHERE:
+		rc = sfs_where_lookup(q->fs, &where, q->name, q->out, q->err);
 		break;
 	case SFS_WHAT_SHARDS:
 		rc = lookup_shard(q, view, dir->view);
@@ -224,6 +233,7 @@ static enum sfs_rc lookup_in_view(const struct query *q,
 	case SFS_WHAT_INFO:
 	case SFS_WHAT_SHARD_INFO:
 	case SFS_WHAT_SHARD_DB:
+	case SFS_WHAT_ROUTE:
 		rc = sfs_err_set(q->err, SFS_E_NOT_DIR, "not a directory");
 		break;
 	}
@@ -234,7 +244,14 @@ static enum sfs_rc lookup_in_view(const struct query *q,
 /* The part of the root that a refresh switches. */
 static enum sfs_rc lookup_in_generation(const struct query *q)
 {
-	enum sfs_node_what what = SFS_WHAT_CURRENT;
+	static const struct {
+		const char *name;
+		enum sfs_node_what what;
+	} names[] = {
+		{ "keys", SFS_WHAT_KEYS },       { "shards", SFS_WHAT_SHARDS },
+		{ "routes", SFS_WHAT_ROUTES },   { "where", SFS_WHAT_WHERE },
+		{ "current", SFS_WHAT_CURRENT },
+	};
 	struct sfs_view *view;
 	enum sfs_rc rc;
 
@@ -243,15 +260,17 @@ static enum sfs_rc lookup_in_generation(const struct query *q)
 		return rc;
 	if (view == NULL)
 		return not_found(q);
-	if (strcmp(q->name, "keys") == 0)
-		what = SFS_WHAT_KEYS;
-	if (strcmp(q->name, "shards") == 0)
-		what = SFS_WHAT_SHARDS;
-	rc = answer_what(
-		q, view,
-		sfs_node_what_id(view->first_slot, SFS_VIEW_ROOT, what));
+	rc = SFS_E_NOT_FOUND;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(q->name, names[i].name) == 0 &&
+		    has_what(view->snapshot, names[i].what))
+			rc = answer_what(q, view,
+			                 sfs_node_what_id(view->first_slot,
+			                                  SFS_VIEW_ROOT,
+			                                  names[i].what));
+	}
 	sfs_views_leave(q->fs->views, view, 1);
-	return rc;
+	return rc == SFS_E_NOT_FOUND ? not_found(q) : rc;
 }
 
 static enum sfs_rc lookup_pointer(const struct query *q)
@@ -355,6 +374,8 @@ static enum sfs_rc lookup_in_snapshot_dir(const struct query *q,
 		{ "manifest", SFS_WHAT_MANIFEST },
 		{ "manifest.json", SFS_WHAT_MANIFEST_JSON },
 		{ "info.json", SFS_WHAT_INFO },
+		{ "routes", SFS_WHAT_ROUTES },
+		{ "where", SFS_WHAT_WHERE },
 	};
 	const char *id = sfs_intern_name(q->fs->snapshot_ids, number);
 	struct sfs_view *view;
@@ -366,10 +387,12 @@ static enum sfs_rc lookup_in_snapshot_dir(const struct query *q,
 		rc = sfs_fs_enter_id(q->fs, id, &view, q->call, q->err);
 		if (rc != SFS_OK)
 			return rc;
-		rc = answer_what(q, view,
-		                 sfs_node_what_id(view->first_slot,
-		                                  SFS_VIEW_SNAPSHOTS,
-		                                  names[i].what));
+		q->out->entry_ttl = SFS_TTL_FOREVER;
+		if (has_what(view->snapshot, names[i].what))
+			rc = answer_what(q, view,
+			                 sfs_node_what_id(view->first_slot,
+			                                  SFS_VIEW_SNAPSHOTS,
+			                                  names[i].what));
 		sfs_views_leave(q->fs->views, view, 1);
 		return rc;
 	}
@@ -493,6 +516,8 @@ enum sfs_rc sfs_fs_lookup(struct sfs_fs *fs, uint64_t parent, const char *name,
 	case SFS_NODE_STAGED:
 		return sfs_staging_lookup_in(fs, dir.number, name, out, call,
 		                             err);
+	case SFS_NODE_WHERE:
+		return lookup_in_where(&q, dir.number);
 	case SFS_NODE_OF_SNAPSHOT:
 		return lookup_in_view(&q, &dir);
 	case SFS_NODE_FROZEN:

@@ -26,6 +26,7 @@ enum sfs_node_class {
 	SFS_NODE_RUN_DIR = 2,      /* number: interned run directory */
 	SFS_NODE_FROZEN = 3,       /* number: a frozen file (fs/frozen.h) */
 	SFS_NODE_STAGED = 4,       /* number: in staging/ (fs/staged.h) */
+	SFS_NODE_WHERE = 5,        /* number: below where/ (fs/where.h) */
 	SFS_NODE_OF_SNAPSHOT = 64, /* what, view, slot, locator */
 	SFS_NODE_KEY = 65,
 };
@@ -47,10 +48,13 @@ enum sfs_node_what {
 	SFS_WHAT_MANIFEST,
 	SFS_WHAT_MANIFEST_JSON,
 	SFS_WHAT_INFO,
+	SFS_WHAT_ROUTES,    /* with routing values only */
+	SFS_WHAT_WHERE,     /* where routing needs columns only */
 	SFS_WHAT_SHARD_DIR, /* of a shard, as all below */
 	SFS_WHAT_SHARD_INFO,
 	SFS_WHAT_SHARD_DB,
 	SFS_WHAT_SHARD_KEYS,
+	SFS_WHAT_ROUTE, /* the symlink of its routing value */
 };
 
 enum sfs_node_view {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* READ and READLINK. */
-#include "fs/internal.h"
+#include "fs/routing.h"
 
 #include <string.h>
 
@@ -58,9 +58,12 @@ static enum sfs_rc read_what(struct sfs_fs *fs, struct sfs_view *view,
 		                        &size, err);
 	case SFS_WHAT_KEYS:
 	case SFS_WHAT_SHARDS:
+	case SFS_WHAT_ROUTES:
+	case SFS_WHAT_WHERE:
 	case SFS_WHAT_SHARD_DIR:
 	case SFS_WHAT_SHARD_KEYS:
 	case SFS_WHAT_CURRENT:
+	case SFS_WHAT_ROUTE:
 		break;
 	}
 	return sfs_err_set(err, SFS_E_IS_DIR, "not a file");
@@ -78,6 +81,7 @@ enum sfs_rc sfs_fs_read(struct sfs_fs *fs, uint64_t node, uint64_t offset,
 	case SFS_NODE_STATIC:
 	case SFS_NODE_SNAPSHOT_DIR:
 	case SFS_NODE_RUN_DIR:
+	case SFS_NODE_WHERE:
 		return sfs_err_set(err, SFS_E_IS_DIR, "a directory");
 	case SFS_NODE_FROZEN:
 		if (!sfs_frozen_read(fs->frozen, n.number, offset, buf, len,
@@ -118,13 +122,18 @@ enum sfs_rc sfs_fs_readlink(struct sfs_fs *fs, uint64_t node, char *out,
 		out[got] = '\0';
 		return SFS_OK;
 	}
-	if (n.class != SFS_NODE_OF_SNAPSHOT || n.what != SFS_WHAT_CURRENT)
+	if (n.class != SFS_NODE_OF_SNAPSHOT ||
+	    (n.what != SFS_WHAT_CURRENT && n.what != SFS_WHAT_ROUTE))
 		return sfs_err_set(err, SFS_E_INVALID, "not a symbolic link");
 	rc = sfs_fs_enter_node(fs, &n, &view, err);
 	if (rc != SFS_OK)
 		return rc;
-	(void)snprintf(out, cap, "snapshots/%s",
-	               sfs_snapshot_text_id(view->snapshot));
+	if (n.what == SFS_WHAT_CURRENT)
+		(void)snprintf(out, cap, "snapshots/%s",
+		               sfs_snapshot_text_id(view->snapshot));
+	else
+		(void)sfs_routes_target(n.slot - view->first_slot - 1, out,
+		                        cap);
 	sfs_views_leave(fs->views, view, 1);
 	return SFS_OK;
 }

@@ -4,7 +4,7 @@
  * sense, but are listed on the root only: tools that copy attributes would
  * otherwise carry them to places where they are a lie.
  */
-#include "fs/internal.h"
+#include "fs/routing.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -139,6 +139,45 @@ static enum sfs_rc print_rows(const struct asked *a)
 	return SFS_OK;
 }
 
+static enum sfs_rc print_strategy(const struct asked *a)
+{
+	sfs_buf_puts(a->out, sfs_fs_strategy(a->view->snapshot));
+	return SFS_OK;
+}
+
+static const struct sfs_sharding *sharding_of(const struct asked *a)
+{
+	return &sfs_snapshot_manifest(a->view->snapshot)->routing;
+}
+
+static enum sfs_rc print_expression(const struct asked *a)
+{
+	const struct sfs_cel_text *expr = &sharding_of(a)->expr;
+
+	sfs_buf_add(a->out, expr->data, expr->len);
+	return SFS_OK;
+}
+
+static enum sfs_rc print_columns(const struct asked *a)
+{
+	sfs_fs_print_columns(sharding_of(a), a->out);
+	return SFS_OK;
+}
+
+/* As in routes/. */
+static enum sfs_rc print_routing_value(const struct asked *a)
+{
+	char name[SFS_FS_NAME_MAX + 1];
+	size_t len;
+
+	if (sfs_routes_name(a->view->snapshot, a->place.db_id, name,
+	                    sizeof(name), &len) != SFS_OK)
+		return sfs_err_set(a->err, SFS_E_NO_ATTR,
+		                   "the routing value is too long");
+	sfs_buf_add(a->out, name, len);
+	return SFS_OK;
+}
+
 static enum sfs_rc print_version(const struct asked *a)
 {
 	sfs_buf_puts(a->out, PACKAGE_VERSION);
@@ -167,6 +206,8 @@ enum scope {
 	SCOPE_SNAPSHOT = 1 << 1, /* anything in a snapshot, and the root */
 	SCOPE_SHARD = 1 << 2,    /* anything in a shard */
 	SCOPE_KEY = 1 << 3,
+	SCOPE_CEL = 1 << 4,   /* anything in a snapshot that routes by CEL */
+	SCOPE_ROUTE = 1 << 5, /* anything in a shard with a routing value */
 };
 
 static const struct attribute {
@@ -180,15 +221,39 @@ static const struct attribute {
 	{ "num_dbs", SCOPE_SNAPSHOT, print_num_dbs },
 	{ "rows", SCOPE_SNAPSHOT, print_rows },
 	{ "key_encoding", SCOPE_SNAPSHOT, print_encoding },
+	{ "strategy", SCOPE_SNAPSHOT, print_strategy },
+	{ "expression", SCOPE_CEL, print_expression },
+	{ "columns", SCOPE_CEL, print_columns },
 	{ "last_refresh", SCOPE_ROOT, print_last_refresh },
 	{ "pid", SCOPE_ROOT, print_pid },
 	{ "version", SCOPE_ROOT, print_version },
 	{ "shard", SCOPE_SHARD, print_shard },
+	{ "routing_value", SCOPE_ROUTE, print_routing_value },
 	{ "key_hex", SCOPE_KEY, print_key_hex },
 	{ "value_sha256", SCOPE_KEY, print_value_sha256 },
 };
 
 enum { ATTRIBUTES = sizeof(attributes) / sizeof(attributes[0]) };
+
+/* Whether there is a program to route by. */
+static bool is_cel(const struct sfs_snapshot *s)
+{
+	return sfs_snapshot_router(s)->program != NULL;
+}
+
+static enum sfs_rc enter_where(struct asked *a, uint64_t number)
+{
+	struct sfs_where_dir dir;
+	enum sfs_rc rc;
+
+	rc = sfs_where_get(a->fs->where, number, &dir, a->err);
+	if (rc != SFS_OK)
+		return rc;
+	a->view = dir.view;
+	sfs_view_add(a->view, 1);
+	sfs_where_release(a->fs->where, &dir);
+	return SFS_OK;
+}
 
 static enum sfs_rc enter_snapshot_dir(struct asked *a, uint64_t number)
 {
@@ -199,19 +264,19 @@ static enum sfs_rc enter_snapshot_dir(struct asked *a, uint64_t number)
 	return sfs_fs_enter_id(a->fs, id, &a->view, a->call, a->err);
 }
 
-/* What the node offers; its view in a, with a reference, or NULL. */
-static enum sfs_rc find_scopes(struct asked *a, uint64_t id, unsigned *scopes)
+/* The view that a node lies in, with a reference, or NULL. */
+static enum sfs_rc enter_view(struct asked *a, uint64_t id)
 {
 	struct sfs_node n = sfs_node_of(id);
 	enum sfs_rc rc = SFS_OK;
 
-	*scopes = 0;
 	switch (n.class) {
 	case SFS_NODE_STATIC:
-		if (id == SFS_FS_ROOT) {
-			*scopes = SCOPE_ROOT;
+		if (id == SFS_FS_ROOT)
 			rc = sfs_fs_enter_current(a->fs, &a->view, a->err);
-		}
+		break;
+	case SFS_NODE_WHERE:
+		rc = enter_where(a, n.number);
 		break;
 	case SFS_NODE_SNAPSHOT_DIR:
 		rc = enter_snapshot_dir(a, n.number);
@@ -225,14 +290,29 @@ static enum sfs_rc find_scopes(struct asked *a, uint64_t id, unsigned *scopes)
 		rc = sfs_fs_enter_node(a->fs, &n, &a->view, a->err);
 		break;
 	}
+	return rc;
+}
+
+/* What the node offers; its view in a, with a reference, or NULL. */
+static enum sfs_rc find_scopes(struct asked *a, uint64_t id, unsigned *scopes)
+{
+	struct sfs_node n = sfs_node_of(id);
+	enum sfs_rc rc;
+
+	*scopes = id == SFS_FS_ROOT ? SCOPE_ROOT : 0;
+	rc = enter_view(a, id);
 	if (rc != SFS_OK || a->view == NULL)
 		return rc;
 	*scopes |= SCOPE_SNAPSHOT;
+	if (is_cel(a->view->snapshot))
+		*scopes |= SCOPE_CEL;
 	a->place.snapshot = a->view->snapshot;
 	a->place.locator = n.locator;
 	if (n.class == SFS_NODE_KEY || (n.class == SFS_NODE_OF_SNAPSHOT &&
 	                                sfs_node_is_shard_level(n.what))) {
 		*scopes |= SCOPE_SHARD;
+		if (sfs_fs_has_routes(a->view->snapshot))
+			*scopes |= SCOPE_ROUTE;
 		rc = sfs_fs_shard_of(a->view, &n, &a->place.db_id, a->err);
 	}
 	if (n.class == SFS_NODE_KEY)
@@ -287,14 +367,17 @@ enum sfs_rc sfs_fs_getxattr(struct sfs_fs *fs, uint64_t node, const char *name,
 
 void sfs_fs_listxattr(struct sfs_fs *fs, uint64_t node, struct sfs_buf *out)
 {
-	struct sfs_tracker_status status;
 	unsigned wanted = SCOPE_ROOT;
+	struct sfs_snapshot *s;
 
 	if (node != SFS_FS_ROOT)
 		return;
-	sfs_tracker_get_status(fs->config.tracker, &status);
-	if (status.generation > 0)
+	s = sfs_tracker_current(fs->config.tracker, NULL);
+	if (s != NULL)
 		wanted |= SCOPE_SNAPSHOT;
+	if (s != NULL && is_cel(s))
+		wanted |= SCOPE_CEL;
+	sfs_snapshot_unref(s);
 	for (int i = 0; i < ATTRIBUTES; i++) {
 		if ((attributes[i].scopes & wanted) == 0)
 			continue;

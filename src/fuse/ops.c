@@ -45,8 +45,12 @@ static bool is_ordinary(enum sfs_rc rc)
 static bool is_refusal(enum sfs_fs_op op, enum sfs_rc rc)
 {
 	if (rc == SFS_E_READ_ONLY || rc == SFS_E_UNSUPPORTED ||
-	    rc == SFS_E_FORBIDDEN || rc == SFS_E_EXISTS || rc == SFS_E_CANCELED)
+	    rc == SFS_E_FORBIDDEN || rc == SFS_E_EXISTS ||
+	    rc == SFS_E_CANCELED || rc == SFS_E_AMBIGUOUS)
 		return true;
+	/* columns that are not named, or that the expression fails for */
+	if (op == SFS_OP_LOOKUP || op == SFS_OP_OPEN)
+		return rc == SFS_E_INVALID;
 	return op >= SFS_OP_WRITE &&
 	       (rc == SFS_E_INVALID || rc == SFS_E_STALE || rc == SFS_E_BUSY ||
 	        rc == SFS_E_CORRUPT || rc == SFS_E_TOO_BIG ||
@@ -75,7 +79,9 @@ void sfs_ops_note(struct sfs_session *s, enum sfs_fs_op op, const char *name,
 void sfs_ops_note_at(struct sfs_session *s, enum sfs_fs_op op, const char *name,
                      uint64_t node, enum sfs_rc rc, const struct sfs_err *err)
 {
-	if (rc == SFS_E_STALE && sfs_fs_is_staged(node))
+	if (rc == SFS_E_STALE && sfs_fs_is_where(node))
+		sfs_fs_count_op(s->config.fs, op, false);
+	else if (rc == SFS_E_STALE && sfs_fs_is_staged(node))
 		note(s, op, name, true, err);
 	else
 		sfs_ops_note(s, op, name, rc, err);

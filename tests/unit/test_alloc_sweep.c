@@ -66,6 +66,11 @@ static void allocations_fail_over_many_shards(void)
 	sweep("hash-u64be", 20, 12);
 }
 
+static void allocations_fail_where_columns_route(void)
+{
+	sweep("cel-categorical-str", 20, 12);
+}
+
 /* The look of a running tracker: what is shown stays, or is the new one. */
 static void allocations_of_a_refresh_fail(void)
 {
@@ -124,6 +129,7 @@ int main(void)
 	RUN(allocations_fail_over_a_store_with_failed_runs);
 	RUN(allocations_fail_over_a_history);
 	RUN(allocations_fail_over_many_shards);
+	RUN(allocations_fail_where_columns_route);
 	RUN(allocations_of_a_refresh_fail);
 	return tap_done();
 }

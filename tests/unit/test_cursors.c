@@ -31,18 +31,17 @@ static struct sfs_listing_place place(uint64_t cookie)
 	return (struct sfs_listing_place){ snapshot, 7, cookie };
 }
 
-static struct sfs_snapshot_cursor *keep(uint64_t cookie)
+static struct sfs_rows *keep(uint64_t cookie)
 {
 	struct sfs_listing_place at = place(cookie);
-	struct sfs_snapshot_cursor *c = NULL;
+	struct sfs_rows *c = NULL;
 
-	IS_INT(sfs_snapshot_cursor_open(snapshot, 0, 0, &c, NULL, &err),
-	       SFS_OK);
+	IS_INT(sfs_rows_open(snapshot, 0, 0, &c, NULL, &err), SFS_OK);
 	sfs_cursors_keep(cursors, &at, c);
 	return c;
 }
 
-static struct sfs_snapshot_cursor *take(uint64_t cookie)
+static struct sfs_rows *take(uint64_t cookie)
 {
 	struct sfs_listing_place at = place(cookie);
 
@@ -52,7 +51,7 @@ static struct sfs_snapshot_cursor *take(uint64_t cookie)
 static void a_cursor_is_found_once_where_it_stopped(void)
 {
 	struct sfs_listing_place other;
-	struct sfs_snapshot_cursor *c;
+	struct sfs_rows *c;
 
 	begin();
 	c = keep(5);
@@ -65,13 +64,13 @@ static void a_cursor_is_found_once_where_it_stopped(void)
 	OK(sfs_cursors_take(cursors, &other) == NULL);
 	OK(take(5) == c);
 	OK(take(5) == NULL);
-	sfs_snapshot_cursor_close(c);
+	sfs_rows_close(c);
 	end();
 }
 
 static void the_one_kept_longest_ago_makes_room(void)
 {
-	struct sfs_snapshot_cursor *c;
+	struct sfs_rows *c;
 
 	begin();
 	for (uint64_t i = 0; i < KEPT + 3; i++)
@@ -80,15 +79,15 @@ static void the_one_kept_longest_ago_makes_room(void)
 		c = take(i);
 		OK((c == NULL) == (i < 3));
 		if (c != NULL)
-			sfs_snapshot_cursor_close(c);
+			sfs_rows_close(c);
 	}
 	end();
 }
 
 static void two_listings_may_stop_at_the_same_place(void)
 {
-	struct sfs_snapshot_cursor *a;
-	struct sfs_snapshot_cursor *b;
+	struct sfs_rows *a;
+	struct sfs_rows *b;
 
 	begin();
 	(void)keep(1);
@@ -97,8 +96,8 @@ static void two_listings_may_stop_at_the_same_place(void)
 	b = take(1);
 	OK(a != NULL && b != NULL && a != b);
 	OK(take(1) == NULL);
-	sfs_snapshot_cursor_close(a);
-	sfs_snapshot_cursor_close(b);
+	sfs_rows_close(a);
+	sfs_rows_close(b);
 	end();
 }
 

@@ -98,6 +98,12 @@ static void calls_and_all_after_them_fail_over_many_shards(void)
 	sweep("hash-u64be", true, 8);
 }
 
+static void calls_fail_where_columns_route(void)
+{
+	sweep("cel-categorical-str", false, 8);
+	sweep("cel-categorical-str", true, 8);
+}
+
 /* What the tracker shows: the run id. */
 static void shown(struct walk *k, char out[SFS_RUN_ID_BYTES])
 {
@@ -155,6 +161,7 @@ int main(void)
 	RUN(calls_and_all_after_them_fail_over_a_history);
 	RUN(calls_fail_once_over_many_shards);
 	RUN(calls_and_all_after_them_fail_over_many_shards);
+	RUN(calls_fail_where_columns_route);
 	RUN(each_call_of_a_refresh_fails);
 	return tap_done();
 }
