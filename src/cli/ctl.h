@@ -60,6 +60,8 @@ enum sfs_ctl_option_id {
 	SFS_CTL_BUILD_MEMORY,
 	SFS_CTL_ON_BAD_RECORD,
 	SFS_CTL_OLDER_THAN,
+	SFS_CTL_COLUMN,
+	SFS_CTL_COLUMNS,
 	SFS_CTL_JSON,
 	SFS_CTL_HELP,
 };
@@ -90,6 +92,8 @@ struct sfs_ctl_args {
 	const char *run_prefix; /* NULL: the mount's, or "runs" */
 	int64_t timeout_ms;     /* -1: none */
 	unsigned threads;
+	struct sfs_ctl_repeats columns; /* COLUMN=VALUE */
+	const char *column_types;       /* "NAME:TYPE,..." */
 	bool wait;
 	bool is_delete;
 	bool json;
@@ -195,6 +199,27 @@ void sfs_ctl_json_name(struct sfs_json_printer *p,
                        size_t name_len, struct sfs_bytes key);
 
 /*
+ * The columns of --column; release them whatever was returned. INVALID: no
+ * such column, or not of its type.
+ */
+enum sfs_rc sfs_ctl_columns_read(const struct sfs_ctl_args *args,
+                                 const struct sfs_sharding *sharding,
+                                 struct sfs_columns *out,
+                                 struct sfs_err *err) SFS_NODISCARD;
+
+/* INVALID, naming it, if the router needs a column that is not there. */
+enum sfs_rc sfs_ctl_columns_require(const struct sfs_snapshot *snapshot,
+                                    const struct sfs_columns *columns,
+                                    struct sfs_err *err) SFS_NODISCARD;
+
+/* USAGE where the question was wrong, or lacked columns; else FAULT. */
+int sfs_ctl_fail_lookup(const struct sfs_err *err);
+
+/* Null for what JSON has no form of. */
+void sfs_ctl_json_cel(struct sfs_json_printer *p,
+                      const struct sfs_cel_value *v);
+
+/*
  * A mount of ours at that path, as the user wrote it, told by mountinfo
  * without touching the mount. NOT_FOUND: none is there. INVALID: the path
  * lies inside of one.
@@ -275,6 +300,7 @@ typedef int sfs_ctl_snapshot_fn(const struct sfs_ctl_args *args,
 int sfs_ctl_on_snapshot(const struct sfs_ctl_args *args,
                         sfs_ctl_snapshot_fn *fn);
 
+sfs_ctl_run_fn sfs_ctl_cel;
 sfs_ctl_run_fn sfs_ctl_get;
 sfs_ctl_run_fn sfs_ctl_multiget;
 sfs_ctl_run_fn sfs_ctl_info;

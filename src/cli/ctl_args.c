@@ -167,9 +167,9 @@ static enum sfs_rc set_number(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
 	return rc;
 }
 
-/* Plain texts, and most options of build, publish, abort and builds. */
-static enum sfs_rc set_text(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
-                            const char *value, struct sfs_err *err)
+/* Plain texts; false: it is none of them. */
+static bool set_text(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
+                     const char *value)
 {
 	const struct {
 		enum sfs_ctl_option_id id;
@@ -184,91 +184,88 @@ static enum sfs_rc set_text(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
 		{ SFS_CTL_TAG, &a->tag },
 		{ SFS_CTL_URL, &a->url },
 		{ SFS_CTL_STAGING_DIR, &a->staging_dir },
+		{ SFS_CTL_COLUMNS, &a->column_types },
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (texts[i].id != id)
 			continue;
 		*texts[i].out = value;
-		return SFS_OK;
+		return true;
 	}
+	return false;
+}
+
+/* Options without a value; false: it is none of them. */
+static bool set_flag(struct sfs_ctl_args *a, enum sfs_ctl_option_id id)
+{
+	const struct {
+		enum sfs_ctl_option_id id;
+		bool *out;
+	} flags[] = {
+		{ SFS_CTL_WAIT, &a->wait },
+		{ SFS_CTL_DELETE_TAG, &a->is_delete },
+		{ SFS_CTL_DELETE, &a->is_delete },
+		{ SFS_CTL_JSON, &a->json },
+		{ SFS_CTL_HELP, &a->help },
+	};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (flags[i].id != id)
+			continue;
+		*flags[i].out = true;
+		return true;
+	}
+	return false;
+}
+
+/* Numbers, sizes and times. */
+static enum sfs_rc set_quantity(struct sfs_ctl_args *a,
+                                enum sfs_ctl_option_id id, const char *value,
+                                struct sfs_err *err)
+{
+	int64_t number = 0;
+	enum sfs_rc rc;
+
+	if (id == SFS_CTL_TIMEOUT)
+		return read_number(&TIMEOUT_FORM, value, &a->timeout_ms, err);
+	if (id == SFS_CTL_GRACE)
+		return read_number(&GRACE_FORM, value, &a->grace_ms, err);
+	if (id == SFS_CTL_BUILD_MEMORY)
+		return read_number(&BUILD_MEMORY_FORM, value, &a->build_memory,
+		                   err);
+	if (id == SFS_CTL_OLDER_THAN)
+		return read_number(&OLDER_THAN_FORM, value, &a->older_than_ms,
+		                   err);
+	if (id != SFS_CTL_THREADS)
+		return set_number(a, id, value, err);
+	rc = read_number(&THREADS_FORM, value, &number, err);
+	a->threads = (unsigned)number;
+	return rc;
+}
+
+static enum sfs_rc set(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
+                       const char *value, struct sfs_err *err)
+{
+	if (set_flag(a, id) || set_text(a, id, value))
+		return SFS_OK;
+	if (id == SFS_CTL_FORMAT)
+		return set_format(a, value, err);
+	if (id == SFS_CTL_RUN_PREFIX)
+		return set_run_prefix(a, value, err);
+	if (id == SFS_CTL_PIN)
+		return repeat(&a->pins, "pin", value, err);
 	if (id == SFS_CTL_FROM)
 		return repeat(&a->from, "from", value, err);
+	if (id == SFS_CTL_COLUMN)
+		return repeat(&a->columns, "column", value, err);
 	if (id == SFS_CTL_KEY_ENCODING)
 		return set_encoding(a, value, err);
 	if (id == SFS_CTL_PAGE_SIZE)
 		return set_page_size(a, value, err);
 	if (id == SFS_CTL_ON_BAD_RECORD)
 		return set_on_bad_record(a, value, err);
-	if (id == SFS_CTL_BUILD_MEMORY)
-		return read_number(&BUILD_MEMORY_FORM, value, &a->build_memory,
-		                   err);
-	return read_number(&OLDER_THAN_FORM, value, &a->older_than_ms, err);
-}
-
-static enum sfs_rc set(struct sfs_ctl_args *a, enum sfs_ctl_option_id id,
-                       const char *value, struct sfs_err *err)
-{
-	int64_t number = 0;
-	enum sfs_rc rc = SFS_OK;
-
-	switch (id) {
-	case SFS_CTL_TIMEOUT:
-		rc = read_number(&TIMEOUT_FORM, value, &a->timeout_ms, err);
-		break;
-	case SFS_CTL_WAIT:
-		a->wait = true;
-		break;
-	case SFS_CTL_THREADS:
-		rc = read_number(&THREADS_FORM, value, &number, err);
-		a->threads = (unsigned)number;
-		break;
-	case SFS_CTL_FORMAT:
-		rc = set_format(a, value, err);
-		break;
-	case SFS_CTL_RUN_PREFIX:
-		rc = set_run_prefix(a, value, err);
-		break;
-	case SFS_CTL_DELETE_TAG:
-	case SFS_CTL_DELETE:
-		a->is_delete = true;
-		break;
-	case SFS_CTL_GRACE:
-		rc = read_number(&GRACE_FORM, value, &a->grace_ms, err);
-		break;
-	case SFS_CTL_PIN:
-		rc = repeat(&a->pins, "pin", value, err);
-		break;
-	case SFS_CTL_KEEP:
-	case SFS_CTL_NUM_DBS:
-	case SFS_CTL_MAX_KEYS_PER_SHARD:
-		rc = set_number(a, id, value, err);
-		break;
-	case SFS_CTL_SNAPSHOT:
-	case SFS_CTL_NEWER_THAN:
-	case SFS_CTL_HEX:
-	case SFS_CTL_FROM:
-	case SFS_CTL_INPUT_FORMAT:
-	case SFS_CTL_KEY_ENCODING:
-	case SFS_CTL_PAGE_SIZE:
-	case SFS_CTL_BASE:
-	case SFS_CTL_MESSAGE:
-	case SFS_CTL_TAG:
-	case SFS_CTL_URL:
-	case SFS_CTL_STAGING_DIR:
-	case SFS_CTL_BUILD_MEMORY:
-	case SFS_CTL_ON_BAD_RECORD:
-	case SFS_CTL_OLDER_THAN:
-		rc = set_text(a, id, value, err);
-		break;
-	case SFS_CTL_JSON:
-		a->json = true;
-		break;
-	case SFS_CTL_HELP:
-		a->help = true;
-		break;
-	}
-	return rc;
+	return set_quantity(a, id, value, err);
 }
 
 static enum sfs_rc unknown(const struct sfs_ctl_command *c, const char *word,

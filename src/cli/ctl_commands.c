@@ -60,6 +60,10 @@ static const struct sfs_ctl_option OPTIONS[] = {
 	  "refuse (the default) or skip" },
 	{ SFS_CTL_OLDER_THAN, "older-than", "TIME",
 	  "only those that were changed longer ago than that" },
+	{ SFS_CTL_COLUMN, "column", "COL=VAL",
+	  "the value of a column to route by; may be repeated" },
+	{ SFS_CTL_COLUMNS, "columns", "NAME:TYPE,...",
+	  "what the expression may use (int uint double bool string bytes)" },
 	{ SFS_CTL_JSON, "json", NULL, "print JSON" },
 	{ SFS_CTL_HELP, "help", NULL, "print this text" },
 };
@@ -69,17 +73,24 @@ enum { OPTIONS_COUNT = sizeof(OPTIONS) / sizeof(OPTIONS[0]) };
 static const enum sfs_ctl_option_id OF_SNAPSHOT[] = {
 	SFS_CTL_SNAPSHOT, SFS_CTL_RUN_PREFIX, SFS_CTL_JSON, SFS_CTL_HELP, 0
 };
-static const enum sfs_ctl_option_id OF_MULTIGET[] = { SFS_CTL_SNAPSHOT,
-	                                              SFS_CTL_THREADS,
-	                                              SFS_CTL_FORMAT,
-	                                              SFS_CTL_RUN_PREFIX,
-	                                              SFS_CTL_JSON,
-	                                              SFS_CTL_HELP,
-	                                              0 };
-static const enum sfs_ctl_option_id OF_PATH[] = {
-	SFS_CTL_HEX,  SFS_CTL_SNAPSHOT, SFS_CTL_RUN_PREFIX,
-	SFS_CTL_JSON, SFS_CTL_HELP,     0
+static const enum sfs_ctl_option_id OF_KEY[] = {
+	SFS_CTL_COLUMN, SFS_CTL_SNAPSHOT, SFS_CTL_RUN_PREFIX,
+	SFS_CTL_JSON,   SFS_CTL_HELP,     0
 };
+static const enum sfs_ctl_option_id OF_CEL[] = { SFS_CTL_COLUMNS,
+	                                         SFS_CTL_COLUMN, SFS_CTL_JSON,
+	                                         SFS_CTL_HELP, 0 };
+static const enum sfs_ctl_option_id OF_MULTIGET[] = {
+	SFS_CTL_COLUMN,     SFS_CTL_SNAPSHOT, SFS_CTL_THREADS, SFS_CTL_FORMAT,
+	SFS_CTL_RUN_PREFIX, SFS_CTL_JSON,     SFS_CTL_HELP,    0
+};
+static const enum sfs_ctl_option_id OF_PATH[] = { SFS_CTL_HEX,
+	                                          SFS_CTL_COLUMN,
+	                                          SFS_CTL_SNAPSHOT,
+	                                          SFS_CTL_RUN_PREFIX,
+	                                          SFS_CTL_JSON,
+	                                          SFS_CTL_HELP,
+	                                          0 };
 static const enum sfs_ctl_option_id OF_STORE[] = { SFS_CTL_RUN_PREFIX,
 	                                           SFS_CTL_JSON, SFS_CTL_HELP,
 	                                           0 };
@@ -134,10 +145,11 @@ static const enum sfs_ctl_option_id OF_REFRESH[] = {
 static const struct sfs_ctl_command COMMANDS[] = {
 	{ "get", "TARGET NAME", "print the value of one key",
 	  "Prints the value's bytes and nothing else. NAME is a key's name as "
-	  "in keys/;\nkeys too long for a file name work too.\n"
+	  "in keys/;\nkeys too long for a file name work too. Where routing "
+	  "needs columns that are not\ngiven, all shards are asked.\n"
 	  "Exit status: 0 found, 1 absent (nothing is printed), 2 usage or a "
 	  "NAME that no\nkey can have, 4 the answer is not known.\n",
-	  OF_SNAPSHOT, 2, 2, sfs_ctl_get },
+	  OF_KEY, 2, 2, sfs_ctl_get },
 	{ "multiget", "TARGET", "print the values of many keys",
 	  "Reads names from standard input, one a line, and answers in the "
 	  "same order.\nJSON: {\"key\": NAME, \"value_base64\": VALUE}, null "
@@ -158,18 +170,32 @@ static const struct sfs_ctl_command COMMANDS[] = {
 	  OF_SNAPSHOT, 1, 1, sfs_ctl_shards },
 	{ "route", "TARGET NAME", "tell which shard holds a key",
 	  "Prints the shard's number and the key's path below the mount, "
-	  "whether or not\nthe key is there. NAME is a name as in keys/.\n",
-	  OF_SNAPSHOT, 2, 2, sfs_ctl_route },
+	  "whether or not\nthe key is there. NAME is a name as in keys/.\n"
+	  "Exit status: 0 told, 1 no shard has the key's routing value "
+	  "(UnknownRoutingToken),\n2 usage, a NAME that no key can have or a "
+	  "column that is missing, 4 fault.\n",
+	  OF_KEY, 2, 2, sfs_ctl_route },
 	{ "path", "TARGET KEY | TARGET --hex=HEX",
 	  "tell the name of a key in keys/",
 	  "KEY is the key itself, not escaped: a decimal number, or the text. "
 	  "Prints its\nname in keys/, percent-encoded where needed, which is "
-	  "what get, multiget and\nroute take. It need not exist.\n",
+	  "what get, multiget and\nroute take. It need not exist. With "
+	  "--column prints the path below "
+	  "the mount:\nwhere/COL=VAL/.../keys/NAME.\n",
 	  OF_PATH, 1, 2, sfs_ctl_path },
 	{ "key", "TARGET NAME", "tell the key of a name in keys/",
 	  "The reverse of path: prints the bytes that the shard stores (hex) "
 	  "and the key\nas text (as a JSON string; null if it is no text).\n",
 	  OF_SNAPSHOT, 2, 2, sfs_ctl_key },
+	{ "cel", "check EXPRESSION | eval EXPRESSION",
+	  "try a CEL expression out",
+	  "check prints the type of the result, whether snapshots can be "
+	  "sharded by it\n(direct: it yields the shard's number; categorical: "
+	  "one of the routing values),\nand the columns that it uses. eval "
+	  "prints its value, for the values of --column.\n"
+	  "Exit status: check 0 it can route, 1 it cannot or is no "
+	  "expression; eval 0 done,\n1 the evaluation failed; 2 usage.\n",
+	  OF_CEL, 2, 2, sfs_ctl_cel },
 	{ "history", "TARGET", "list the published snapshots",
 	  "Newest first, one a line; \"* \" marks the one that _CURRENT "
 	  "names.\n",
@@ -341,11 +367,13 @@ static void add_option(const struct sfs_ctl_option *option, struct sfs_buf *out)
 
 void sfs_ctl_help(const struct sfs_ctl_command *command, struct sfs_buf *out)
 {
-	sfs_buf_printf(out,
-	               "Usage: shardyctl %s [options] %s\n\n%s\n"
-	               "TARGET is a store (a directory, file:///dir) or the "
-	               "mount point of one.\n\nOptions:\n",
+	sfs_buf_printf(out, "Usage: shardyctl %s [options] %s\n\n%s\n",
 	               command->name, command->arguments, command->details);
+	if (command->run != sfs_ctl_cel)
+		sfs_buf_puts(out, "TARGET is a store (a directory, "
+		                  "file:///dir) or the mount point of "
+		                  "one.\n\n");
+	sfs_buf_puts(out, "Options:\n");
 	for (int i = 0; command->options[i] != 0; i++)
 		add_option(option_of(command->options[i]), out);
 }

@@ -47,7 +47,10 @@ static enum sfs_rc begin_json(const struct answer *a, struct sfs_err *err)
 	sfs_json_key(&p, "found");
 	sfs_json_bool(&p, a->hit.found);
 	sfs_json_key(&p, "shard");
-	sfs_json_uint(&p, a->hit.db_id);
+	if (a->hit.db_id != SFS_NO_SHARD)
+		sfs_json_uint(&p, a->hit.db_id);
+	else
+		sfs_json_null(&p);
 	sfs_json_key(&p, "value_base64");
 	sfs_buf_puts(&text, a->hit.found ? "\"" : "null}\n");
 	rc = sfs_buf_finish(&text, "the answer", err);
@@ -112,21 +115,24 @@ static int get(const struct sfs_ctl_args *args, struct sfs_snapshot *snapshot)
 {
 	struct answer a = { .args = args, .snapshot = snapshot };
 	const struct sfs_manifest *m = sfs_snapshot_manifest(snapshot);
-	struct sfs_query query = { .columns = NULL };
+	struct sfs_columns columns;
+	struct sfs_query query = { .columns = &columns };
 	struct sfs_err err;
 	enum sfs_rc rc;
 
-	rc = sfs_ctl_key_read(m->key_encoding, args->word, &a.key, &err);
-	if (rc == SFS_E_INVALID)
-		return sfs_ctl_refuse(&err);
+	rc = sfs_ctl_columns_read(args, &m->routing, &columns, &err);
+	if (rc == SFS_OK)
+		rc = sfs_ctl_key_read(m->key_encoding, args->word, &a.key,
+		                      &err);
 	query.key = a.key.bytes;
 	if (rc == SFS_OK)
 		rc = sfs_snapshot_get(snapshot, &query, &a.hit, NULL, &err);
 	if (rc == SFS_OK)
 		rc = print(&a, &err);
 	sfs_ctl_key_release(&a.key);
+	sfs_columns_release(&columns);
 	if (rc != SFS_OK)
-		return sfs_ctl_fail(&err);
+		return sfs_ctl_fail_lookup(&err);
 	return a.hit.found ? SFS_CTL_OK : SFS_CTL_NO;
 }
 

@@ -15,6 +15,11 @@ static enum sfs_key_encoding encoding_of(const struct sfs_snapshot *s)
 	return sfs_snapshot_manifest(s)->key_encoding;
 }
 
+static const struct sfs_sharding *sharding_of(const struct sfs_snapshot *s)
+{
+	return &sfs_snapshot_manifest(s)->routing;
+}
+
 /* The canonical name; sfs_free() it. */
 static enum sfs_rc name_of(enum sfs_key_encoding encoding, struct sfs_bytes key,
                            char **out, struct sfs_err *err)
@@ -37,55 +42,95 @@ static enum sfs_rc name_of(enum sfs_key_encoding encoding, struct sfs_bytes key,
 	return SFS_OK;
 }
 
-static int print_route(const struct sfs_ctl_args *args,
-                       struct sfs_snapshot *snapshot, struct sfs_bytes key,
-                       const char *name)
+/* How a key was routed, for printing. */
+struct told {
+	const struct sfs_ctl_args *args;
+	struct sfs_snapshot *snapshot;
+	const char *name;
+	struct sfs_route route;
+	const char *path; /* NULL: no shard has it */
+};
+
+static void print_route_json(const struct told *t, struct sfs_buf *out)
 {
-	uint32_t db_id = sfs_router_hash(sfs_snapshot_router(snapshot), key);
-	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
-	struct sfs_buf path = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	const uint32_t db_id = t->route.db_id;
 	struct sfs_json_printer p;
 
-	sfs_buf_printf(&path, "shards/%05u/keys/%s", db_id, name);
-	if (!args->json) {
-		sfs_buf_printf(&text, "%u %s\n", db_id, path.data);
-	} else {
-		sfs_json_printer_init(&p, &text, true, true);
-		sfs_json_object_begin(&p);
-		sfs_json_key(&p, "key");
-		sfs_json_cstring(&p, name);
-		sfs_json_key(&p, "shard");
+	sfs_json_printer_init(&p, out, true, true);
+	sfs_json_object_begin(&p);
+	sfs_json_key(&p, "key");
+	sfs_json_cstring(&p, t->name);
+	sfs_json_key(&p, "shard");
+	if (t->route.is_known)
 		sfs_json_uint(&p, db_id);
-		sfs_json_key(&p, "path");
-		sfs_json_cstring(&p, path.data);
-		sfs_json_key(&p, "is_empty");
-		sfs_json_bool(&p, sfs_snapshot_shard_prefix(snapshot, db_id) ==
-		                          NULL);
-		sfs_json_object_end(&p);
-		sfs_buf_putc(&text, '\n');
+	else
+		sfs_json_null(&p);
+	sfs_json_key(&p, "path");
+	sfs_json_cstring(&p, t->path);
+	sfs_json_key(&p, "is_empty");
+	sfs_json_bool(&p, t->path == NULL ||
+	                          sfs_snapshot_shard_prefix(t->snapshot,
+	                                                    db_id) == NULL);
+	if (t->route.token.kind != SFS_CEL_INVALID) {
+		sfs_json_key(&p, "routing_value");
+		sfs_ctl_json_cel(&p, &t->route.token);
 	}
+	sfs_json_object_end(&p);
+	sfs_buf_putc(out, '\n');
+}
+
+static int print_route(struct told *t)
+{
+	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	struct sfs_buf path = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	int status = t->route.is_known ? SFS_CTL_OK : SFS_CTL_NO;
+	struct sfs_err err;
+
+	if (t->route.is_known) {
+		sfs_buf_printf(&path, "shards/%05u/keys/%s", t->route.db_id,
+		               t->name);
+		t->path = path.data;
+	} else {
+		(void)sfs_route_refuse(sfs_snapshot_router(t->snapshot),
+		                       &t->route, &err);
+		sfs_ctl_note("%s", err.msg);
+	}
+	if (t->args->json)
+		print_route_json(t, &text);
+	else if (t->route.is_known)
+		sfs_buf_printf(&text, "%u %s\n", t->route.db_id, path.data);
 	if (path.failed != SFS_OK)
 		text.failed = path.failed;
 	sfs_buf_release(&path);
-	return sfs_ctl_print(&text, SFS_CTL_OK);
+	return sfs_ctl_print(&text, status);
 }
 
 static int route(const struct sfs_ctl_args *args, struct sfs_snapshot *snapshot)
 {
-	enum sfs_key_encoding encoding = encoding_of(snapshot);
-	struct sfs_ctl_key key;
+	const struct sfs_router *router = sfs_snapshot_router(snapshot);
+	struct told t = { .args = args, .snapshot = snapshot };
+	struct sfs_ctl_key key = { .name = NULL };
+	struct sfs_columns columns;
 	char *name = NULL;
 	struct sfs_err err;
+	enum sfs_rc rc;
 	int status;
 
-	if (sfs_ctl_key_read(encoding, args->word, &key, &err) != SFS_OK)
-		return sfs_ctl_refuse(&err);
-	if (name_of(encoding, key.bytes, &name, &err) == SFS_OK)
-		status = print_route(args, snapshot, key.bytes, name);
-	else
-		status = sfs_ctl_fail(&err);
+	rc = sfs_ctl_columns_read(args, sharding_of(snapshot), &columns, &err);
+	if (rc == SFS_OK)
+		rc = sfs_ctl_columns_require(snapshot, &columns, &err);
+	if (rc == SFS_OK)
+		rc = sfs_ctl_key_read(router->encoding, args->word, &key, &err);
+	if (rc == SFS_OK)
+		rc = name_of(router->encoding, key.bytes, &name, &err);
+	if (rc == SFS_OK)
+		rc = sfs_router_route(router, key.bytes, &columns, &t.route,
+		                      &err);
+	t.name = name;
+	status = rc == SFS_OK ? print_route(&t) : sfs_ctl_fail_lookup(&err);
 	sfs_free(name);
 	sfs_ctl_key_release(&key);
+	sfs_columns_release(&columns);
 	return status;
 }
 
@@ -158,14 +203,15 @@ static void add_key_hex(struct sfs_json_printer *p, struct sfs_bytes key)
 	sfs_buf_release(&hex);
 }
 
+/* path: below the mount, where columns were given; else NULL. */
 static int print_name(const struct sfs_ctl_args *args, struct sfs_bytes key,
-                      const char *name)
+                      const char *name, const char *path)
 {
 	struct sfs_buf text = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
 	struct sfs_json_printer p;
 
 	if (!args->json) {
-		sfs_buf_printf(&text, "%s\n", name);
+		sfs_buf_printf(&text, "%s\n", path != NULL ? path : name);
 		return sfs_ctl_print(&text, SFS_CTL_OK);
 	}
 	sfs_json_printer_init(&p, &text, true, true);
@@ -173,14 +219,45 @@ static int print_name(const struct sfs_ctl_args *args, struct sfs_bytes key,
 	sfs_json_key(&p, "name");
 	sfs_json_cstring(&p, name);
 	add_key_hex(&p, key);
+	if (path != NULL) {
+		sfs_json_key(&p, "path");
+		sfs_json_cstring(&p, path);
+	}
 	sfs_json_object_end(&p);
 	sfs_buf_putc(&text, '\n');
 	return sfs_ctl_print(&text, SFS_CTL_OK);
 }
 
+/* "where/region=eu/tier=2/keys/NAME", if columns are given. */
+static enum sfs_rc add_path(const struct sfs_ctl_args *args,
+                            const struct sfs_snapshot *snapshot,
+                            const char *name, struct sfs_buf *out,
+                            struct sfs_err *err)
+{
+	const struct sfs_sharding *sharding = sharding_of(snapshot);
+	struct sfs_columns columns;
+	enum sfs_rc rc;
+
+	rc = sfs_ctl_columns_read(args, sharding, &columns, err);
+	if (rc == SFS_OK && args->columns.count > 0)
+		rc = sfs_ctl_columns_require(snapshot, &columns, err);
+	if (rc == SFS_OK && args->columns.count > 0) {
+		if (sfs_snapshot_router(snapshot)->needs_columns) {
+			sfs_buf_puts(out, "where/");
+			sfs_columns_print(&columns, sharding, out);
+			sfs_buf_puts(out, "/");
+		}
+		sfs_buf_printf(out, "keys/%s", name);
+		rc = sfs_buf_finish(out, "the path", err);
+	}
+	sfs_columns_release(&columns);
+	return rc;
+}
+
 static int path(const struct sfs_ctl_args *args, struct sfs_snapshot *snapshot)
 {
 	enum sfs_key_encoding encoding = encoding_of(snapshot);
+	struct sfs_buf whole = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
 	struct sfs_bytes key = { NULL, 0 };
 	char *name = NULL;
 	struct sfs_err err;
@@ -192,10 +269,13 @@ static int path(const struct sfs_ctl_args *args, struct sfs_snapshot *snapshot)
 	if (rc == SFS_OK)
 		rc = name_of(encoding, key, &name, &err);
 	if (rc == SFS_OK)
-		status = print_name(args, key, name);
+		rc = add_path(args, snapshot, name, &whole, &err);
+	if (rc == SFS_OK)
+		status = print_name(args, key, name,
+		                    whole.len > 0 ? whole.data : NULL);
 	else
-		status = rc == SFS_E_INVALID ? sfs_ctl_refuse(&err)
-		                             : sfs_ctl_fail(&err);
+		status = sfs_ctl_fail_lookup(&err);
+	sfs_buf_release(&whole);
 	sfs_free(name);
 	sfs_free((void *)(uintptr_t)key.data);
 	return status;

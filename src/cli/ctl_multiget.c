@@ -26,6 +26,7 @@ enum {
 struct job {
 	const struct sfs_ctl_args *args;
 	struct sfs_snapshot *snapshot;
+	struct sfs_columns columns; /* of all keys */
 	struct sfs_answer_form form;
 	struct sfs_name_reader names;
 	struct sfs_value_arena values;
@@ -125,6 +126,7 @@ static enum sfs_rc look_up(struct job *j, size_t from, size_t to,
 	struct sfs_multi_get_options options = {
 		.threads = to - from < ALONE_NAMES ? 1 : j->args->threads,
 		.value_max = VALUE_MAX_BYTES,
+		.columns = &j->columns,
 	};
 	size_t count = 0;
 	enum sfs_rc rc;
@@ -271,7 +273,7 @@ static enum sfs_rc stream(struct job *j, const struct sfs_answer *a,
                           struct sfs_buf *out, struct sfs_err *err)
 {
 	struct sfs_place place = { .snapshot = j->snapshot };
-	struct sfs_query query = { .key = a->key };
+	struct sfs_query query = { a->key, &j->columns };
 	struct sfs_answer absent = *a;
 	struct sfs_hit hit;
 	enum sfs_rc rc;
@@ -374,6 +376,7 @@ static enum sfs_rc prepare(struct job *j, struct sfs_err *err)
 
 static void release(struct job *j)
 {
+	sfs_columns_release(&j->columns);
 	sfs_name_reader_release(&j->names);
 	sfs_value_arena_release(&j->values);
 	sfs_free(j->answers);
@@ -399,12 +402,14 @@ static int multiget(const struct sfs_ctl_args *args,
 
 	sfs_base64_init();
 	sfs_value_arena_init(&j.values, VALUES_MAX_BYTES);
-	rc = prepare(&j, &err);
+	rc = sfs_ctl_columns_read(args, &m->routing, &j.columns, &err);
+	if (rc == SFS_OK)
+		rc = prepare(&j, &err);
 	if (rc == SFS_OK)
 		rc = answer_all(&j, &err);
 	release(&j);
 	if (rc != SFS_OK)
-		return sfs_ctl_fail(&err);
+		return sfs_ctl_fail_lookup(&err);
 	if (j.no_keys == 0)
 		return SFS_CTL_OK;
 	sfs_ctl_note("%llu names can be no %s key (the first is in line %llu); "

@@ -31,7 +31,7 @@ freeze() {
 	cp "$dir/out" "$dir/help"
 	sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$dir/help" \
 		>"$dir/commands"
-	is "$(wc -l <"$dir/commands")" 23
+	is "$(wc -l <"$dir/commands")" 24
 	while read -r name; do
 		status 0 "$name" --help
 		has "$out" "Usage: shardyctl $name "
