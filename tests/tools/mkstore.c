@@ -4,11 +4,13 @@
  * the same rooms that read it: router, SQLite adapter, manifest, pointer.
  *
  *	mkstore [-e ENCODING] [-n NUM_DBS] [-p PAGE_SIZE] [-r RUN_ID]
- *	        [-u URL] [-g ROWS -v BYTES] DIR
+ *	        [-u URL] [-s SHARDING] [-g ROWS -v BYTES] DIR
  *
  * With -g it makes u64be keys 0 ... ROWS-1, each value BYTES long and
  * beginning with its key in decimal; else it reads "NAME<TAB>VALUE" lines
  * (names as in keys/) from standard input, the last of equal names winning.
+ * SHARDING is the JSON text of a manifest's member "sharding"; where it needs
+ * columns, a name is "COLUMN=VALUE/.../NAME".
  * It prints the snapshot ID.
  */
 #include "adapter/sqlite.h"
@@ -41,6 +43,8 @@ struct job {
 	uint32_t num_dbs;
 	uint32_t page_size;
 	const char *run_id;
+	const char *sharding; /* NULL: by hash */
+	struct sfs_sharding routing;
 	const char *url; /* what the manifest says; NULL: the store's own */
 	uint64_t generate;
 	size_t value_bytes;
@@ -66,8 +70,33 @@ static void *must(void *p)
 	return p;
 }
 
-static void add(struct job *j, const struct sfs_router *router,
-                struct sfs_bytes key, struct sfs_bytes value)
+/* columns: "region=eu/tier=2", or nothing */
+static uint32_t shard_of(const struct job *j, const struct sfs_router *router,
+                         struct sfs_bytes key, struct sfs_cel_text columns)
+{
+	struct sfs_columns values;
+	struct sfs_route route;
+	struct sfs_err err;
+	size_t len;
+
+	sfs_columns_init(&values);
+	for (size_t at = 0; at < columns.len; at += len + 1) {
+		len = strcspn(columns.data + at, "/");
+		if (sfs_columns_set_name(&values, &j->routing,
+		                         columns.data + at, len,
+		                         &err) != SFS_OK)
+			die("columns", &err);
+	}
+	if (sfs_router_route(router, key, &values, &route, &err) != SFS_OK ||
+	    (!route.is_known &&
+	     sfs_route_refuse(router, &route, &err) != SFS_OK))
+		die("routing", &err);
+	sfs_columns_release(&values);
+	return route.db_id;
+}
+
+static void add(struct job *j, uint32_t shard, struct sfs_bytes key,
+                struct sfs_bytes value)
 {
 	uint8_t *copy = must(sfs_malloc(key.len + value.len));
 
@@ -78,7 +107,7 @@ static void add(struct job *j, const struct sfs_router *router,
 	}
 	memcpy(copy, key.data, key.len);
 	memcpy(copy + key.len, value.data, value.len);
-	j->pairs[j->count] = (struct pair){ sfs_router_hash(router, key),
+	j->pairs[j->count] = (struct pair){ shard,
 		                            j->count,
 		                            { { copy, key.len },
 		                              { copy + key.len, value.len } } };
@@ -97,7 +126,10 @@ static void generate(struct job *j, const struct sfs_router *router)
 		value[n] = ' ';
 		for (int b = 0; b < 8; b++)
 			key[b] = (uint8_t)(i >> (56 - 8 * b));
-		add(j, router, (struct sfs_bytes){ key, 8 },
+		add(j,
+		    shard_of(j, router, (struct sfs_bytes){ key, 8 },
+		             (struct sfs_cel_text){ "", 0 }),
+		    (struct sfs_bytes){ key, 8 },
 		    (struct sfs_bytes){ (uint8_t *)value, j->value_bytes });
 	}
 	sfs_free(value);
@@ -107,8 +139,10 @@ static void read_lines(struct job *j, const struct sfs_router *router)
 {
 	struct sfs_bytes key;
 	struct sfs_bytes value;
+	struct sfs_cel_text columns;
 	uint8_t *buf = NULL;
 	char *line = NULL;
+	const char *name;
 	size_t cap = 0;
 	ssize_t len;
 	char *tab;
@@ -119,8 +153,12 @@ static void read_lines(struct job *j, const struct sfs_router *router)
 		tab = memchr(line, '\t', (size_t)len);
 		buf = must(
 			sfs_realloc_array(buf, sfs_key_room((size_t)len), 1));
+		name = tab != NULL ? memrchr(line, '/', (size_t)(tab - line))
+		                   : NULL;
+		name = name != NULL ? name + 1 : line;
+		columns = (struct sfs_cel_text){ line, (size_t)(name - line) };
 		if (tab == NULL ||
-		    !sfs_key_from_name(j->encoding, line, (size_t)(tab - line),
+		    !sfs_key_from_name(j->encoding, name, (size_t)(tab - name),
 		                       buf, &key.len)) {
 			(void)fprintf(stderr, "mkstore: bad line: %s\n", line);
 			exit(1);
@@ -128,7 +166,7 @@ static void read_lines(struct job *j, const struct sfs_router *router)
 		key.data = buf;
 		value.data = (uint8_t *)tab + 1;
 		value.len = (size_t)(line + len - tab - 1);
-		add(j, router, key, value);
+		add(j, shard_of(j, router, key, columns), key, value);
 	}
 	free(line);
 	sfs_free(buf);
@@ -301,11 +339,21 @@ static void run(struct job *j)
 	struct sfs_router router;
 	struct sfs_err err;
 
+	sfs_router_init_hash(&router, j->encoding, j->num_dbs);
+	if (j->sharding != NULL) {
+		if (sfs_sharding_parse(&j->routing, j->sharding,
+		                       strlen(j->sharding), j->num_dbs,
+		                       &err) != SFS_OK ||
+		    sfs_router_init(&router, &j->routing, j->encoding,
+		                    j->num_dbs, &err) != SFS_OK)
+			die("sharding", &err);
+		m.sharding = (char *)j->sharding;
+		m.routing = j->routing;
+	}
 	if (sfs_store_local_open(j->dir, &j->store, &err) != SFS_OK)
 		die(j->dir, &err);
 	m.s3_prefix = (char *)(j->url != NULL ? j->url : j->store->url);
 	m.shards = must(sfs_calloc(j->num_dbs, sizeof(*m.shards)));
-	sfs_router_init_hash(&router, j->encoding, j->num_dbs);
 	if (j->generate > 0)
 		generate(j, &router);
 	else
@@ -315,6 +363,8 @@ static void run(struct job *j)
 	for (uint32_t i = 0; i < j->num_dbs; i++)
 		free((void *)(uintptr_t)m.shards[i].db_url);
 	sfs_free(m.shards);
+	sfs_router_release(&router);
+	sfs_sharding_release(&j->routing);
 	j->store->ops->close(j->store);
 }
 
@@ -338,7 +388,7 @@ int main(int argc, char **argv)
 		         .value_bytes = 100 };
 	int option;
 
-	while ((option = getopt(argc, argv, "e:n:p:r:u:g:v:")) != -1) {
+	while ((option = getopt(argc, argv, "e:n:p:r:u:s:g:v:")) != -1) {
 		switch (option) {
 		case 'e':
 			j.encoding = sfs_key_encoding_from_text(optarg);
@@ -354,6 +404,9 @@ int main(int argc, char **argv)
 			break;
 		case 'u':
 			j.url = optarg;
+			break;
+		case 's':
+			j.sharding = optarg;
 			break;
 		case 'g':
 			j.generate = strtoull(optarg, NULL, 10);
