@@ -33,11 +33,13 @@ static struct sfs_cel_value string_of_integer(uint64_t value, bool is_negative,
                                               struct sfs_cel_pool *pool)
 {
 	char *text = sfs_cel_pool_get(pool, INTEGER_BYTES);
-	char *end = text + INTEGER_BYTES;
-	char *p = end;
+	char *end;
+	char *p;
 
 	if (text == NULL)
 		return sfs_cel_error_memory();
+	end = text + INTEGER_BYTES;
+	p = end;
 	do {
 		*--p = (char)('0' + value % 10);
 		value /= 10;

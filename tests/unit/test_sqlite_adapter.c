@@ -59,7 +59,7 @@ static enum sfs_rc write_shard(const char *options,
 	rc = announce_pairs(w, pairs, count);
 	if (rc == SFS_OK)
 		rc = w->ops->write_batch(w, pairs, count / 2, NULL, &err);
-	if (rc == SFS_OK)
+	if (rc == SFS_OK && count > 0)
 		rc = w->ops->write_batch(w, pairs + count / 2,
 		                         count - count / 2, NULL, &err);
 	if (rc == SFS_OK)
