@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Flat YAML mappings: pairs in order, nested values marked, nothing else. */
+/*
+ * Flat YAML mappings: pairs in order, nested values marked, or as trees for
+ * who asks for them, nothing else.
+ */
+#include "base/alloc.h"
+#include "base/buf.h"
 #include "config/yaml.h"
 #include "unit/tap.h"
 
@@ -124,6 +129,97 @@ static void the_callback_can_end_the_reading(void)
 	IS_STR(seen, "1:a=1;");
 }
 
+/* "[1:a,2:{2:b=c}]": a tree with its lines. */
+static void show(const struct sfs_yaml_node *node, struct sfs_buf *out)
+{
+	sfs_buf_printf(out, "%u:", node->line);
+	if (node->name != NULL)
+		sfs_buf_printf(out, "%s=", node->name);
+	if (node->kind == SFS_YAML_SCALAR) {
+		sfs_buf_printf(out, "%s%s", node->text,
+		               node->is_plain ? "" : "'");
+		return;
+	}
+	sfs_buf_putc(out, node->kind == SFS_YAML_LIST ? '[' : '{');
+	for (const struct sfs_yaml_node *i = node->first; i != NULL;
+	     i = i->next) {
+		show(i, out);
+		sfs_buf_puts(out, i->next != NULL ? "," : "");
+	}
+	sfs_buf_putc(out, node->kind == SFS_YAML_LIST ? ']' : '}');
+}
+
+static enum sfs_rc note_tree(void *arg, const struct sfs_yaml_pair *pair,
+                             struct sfs_err *err)
+{
+	(void)err;
+	sfs_buf_printf(arg, "%s ", pair->key);
+	OK((pair->value == NULL) == (pair->nested != NULL));
+	if (pair->nested != NULL)
+		show(pair->nested, arg);
+	return SFS_OK;
+}
+
+/* The trees of a text, or what is wrong with it. */
+static const char *trees(const char *text)
+{
+	struct sfs_buf out = SFS_BUF_INIT(sizeof(seen) - 1);
+	struct sfs_err err;
+	enum sfs_rc rc;
+
+	sfs_buf_puts(&out, "");
+	rc = sfs_yaml_read_nested(text, strlen(text), note_tree, &out, &err);
+	(void)snprintf(seen, sizeof(seen), "%s",
+	               rc == SFS_OK ? out.data : err.msg);
+	sfs_buf_release(&out);
+	return seen;
+}
+
+static void nested_values_come_as_trees_to_who_asks(void)
+{
+	IS_STR(trees("a: [1, 'x',\n  y]\n"), "a 1:[1:1,1:x',2:y]");
+	IS_STR(trees("a:\n  b: 1\n  c:\n  - d\n  - {e: f}\nz: 1\n"),
+	       "a 2:{2:b=1,4:c=[4:d,5:{5:e=f}]}z ");
+	IS_STR(trees("a: []\nb: {}\n"), "a 1:[]b 2:{}");
+	IS_STR(trees("a: [[[[1]]]]\n"), "a 1:[1:[1:[1:[1:1]]]]");
+}
+
+static void trees_have_the_same_faults_and_an_end(void)
+{
+	HAS_STR(trees("a: [[[[[1]]]]]\n"), "nested too deeply");
+	HAS_STR(trees("a: [1, *x]\n"), "aliases are not supported");
+	HAS_STR(trees("a: {b: *x}\n"), "aliases are not supported");
+	HAS_STR(trees("a: {[b]: 1}\n"), "a key is not a scalar");
+	HAS_STR(trees("a: {b: \"x\\0\"}\n"), "NUL in a value");
+	HAS_STR(trees("a:\n- b\n- {c: 1\n"), "YAML, line ");
+}
+
+static void memory_that_is_out_ends_a_tree(void)
+{
+	static const char text[] = "a: {b: [c, {d: e}], f: g}\n";
+	struct sfs_buf out = SFS_BUF_INIT(sizeof(seen) - 1);
+	unsigned long before, nth;
+	struct sfs_err err;
+	enum sfs_rc rc;
+
+	for (nth = 1;; nth++) {
+		sfs_buf_reset(&out);
+		before = sfs_alloc_fault_count();
+		sfs_alloc_fail_nth(nth);
+		rc = sfs_yaml_read_nested(text, strlen(text), note_tree, &out,
+		                          &err);
+		sfs_alloc_fail_nth(0);
+		if (sfs_alloc_fault_count() == before)
+			break;
+		OK(rc == SFS_E_NO_MEMORY || out.failed == SFS_E_NO_MEMORY);
+		sfs_buf_release(&out);
+		out.failed = SFS_OK;
+	}
+	OK(nth > 10);
+	IS_INT(rc, SFS_OK);
+	sfs_buf_release(&out);
+}
+
 int main(void)
 {
 	RUN(pairs_come_in_order_with_their_lines);
@@ -136,5 +232,8 @@ int main(void)
 	RUN(aliases_and_hidden_nuls_are_invalid);
 	RUN(faults_tell_line_and_column);
 	RUN(the_callback_can_end_the_reading);
+	RUN(nested_values_come_as_trees_to_who_asks);
+	RUN(trees_have_the_same_faults_and_an_end);
+	RUN(memory_that_is_out_ends_a_tree);
 	return tap_done();
 }
