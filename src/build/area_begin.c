@@ -67,12 +67,42 @@ static enum sfs_rc take_current(struct sfs_area *a, struct sfs_build_config *c,
 		return SFS_OK;
 	if (sfs_call_check(call, "mkdir", err) != SFS_OK)
 		return err->rc; /* that is no reason to begin with others */
+	sfs_build_config_release(c);
 	sfs_build_config_init(c);
 	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
 	        "config.yaml has the format's defaults, since the current "
 	        "snapshot cannot be read rc=%s cause=\"%s\"",
 	        sfs_rc_name(rc), local.msg);
 	return SFS_OK;
+}
+
+/*
+ * The options of the mount go before the current snapshot's: routing that does
+ * not go with them is not taken over, nor what does not fit into the file.
+ */
+static void take_options(const struct sfs_area *a, struct sfs_build_config *c)
+{
+	const uint32_t shards = sfs_placement_shards(c->placement);
+	const bool is_other_key = a->config.key_encoding != SFS_KEY_INVALID &&
+	                          a->config.key_encoding != c->key_encoding;
+	const bool is_other_number = a->config.num_dbs > 0 && shards > 0 &&
+	                             a->config.num_dbs != shards;
+
+	if (is_other_key || is_other_number ||
+	    !sfs_build_config_is_printable(c)) {
+		if (c->placement != NULL)
+			sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+			        "config.yaml routes by hash, other than the "
+			        "current snapshot: its routing does not go "
+			        "with the options, or is too long");
+		sfs_build_config_release(c);
+	}
+	if (a->config.key_encoding != SFS_KEY_INVALID)
+		c->key_encoding = a->config.key_encoding;
+	if (a->config.num_dbs > 0) {
+		c->num_dbs = a->config.num_dbs;
+		c->max_keys_per_shard = 0;
+	}
 }
 
 static enum sfs_rc print_defaults(struct sfs_area *a, struct sfs_buf *out,
@@ -87,13 +117,9 @@ static enum sfs_rc print_defaults(struct sfs_area *a, struct sfs_buf *out,
 	sfs_build_config_init(c);
 	if (a->config.key_encoding == SFS_KEY_INVALID || a->config.num_dbs == 0)
 		rc = take_current(a, c, call, err);
-	if (a->config.key_encoding != SFS_KEY_INVALID)
-		c->key_encoding = a->config.key_encoding;
-	if (a->config.num_dbs > 0) {
-		c->num_dbs = a->config.num_dbs;
-		c->max_keys_per_shard = 0;
-	}
+	take_options(a, c);
 	sfs_build_config_print(c, out);
+	sfs_build_config_release(c);
 	sfs_free(c);
 	return rc == SFS_OK ? sfs_buf_finish(out, SFS_FILES_CONFIG, err) : rc;
 }

@@ -50,6 +50,8 @@ static void free_build(struct sfs_build *b)
 	sfs_files_close(b->files);
 	if (b->lock_fd >= 0)
 		(void)close(b->lock_fd);
+	sfs_build_config_release(&b->defaults);
+	sfs_build_config_release(&b->config);
 	sfs_manifest_free(b->base_manifest);
 	pthread_mutex_destroy(&b->settings);
 	pthread_mutex_destroy(&b->telling);

@@ -4,12 +4,11 @@
  * refused when the file is written, so the message has its line, what is wrong
  * and what would be right.
  */
-#include "build/build_config.h"
+#include "build/build_config_internal.h"
 
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/nearest.h"
-#include "config/yaml.h"
 #include "format/names.h"
 #include "shardyfs/store.h"
 
@@ -21,57 +20,27 @@
 #include <string.h>
 
 enum {
-	DEFAULT_NUM_DBS = 8,
 	DEFAULT_PAGE_SIZE = 4096,
 	PAGE_SIZE_MAX = 65536,
 	DEFAULT_RETRY = 3,
 	RETRY_MAX = 10,
 };
 
-#define FILE_NAME "config.yaml"
 #define DEFAULT_KEY_COL "_key"
 #define DEFAULT_SHARD_PREFIX "shards"
 #define DEFAULT_TEMPLATE "db={db_id:05d}"
 
-enum {
-	KEY_ENCODING,
-	NUM_DBS,
-	MAX_KEYS_PER_SHARD,
-	PAGE_SIZE,
-	SHARD_RETRY,
-	ON_BAD_RECORD,
-	KEY_COL,
-	SHARD_PREFIX,
-	DB_PATH_TEMPLATE,
-	CUSTOM,
-	SETTINGS,
+const char *const sfs_build_setting_names[SFS_SETTINGS + 1] = {
+	"key_encoding", "num_dbs",          "max_keys_per_shard",
+	"cel",          "cel_columns",      "routing_values",
+	"ranges",       "sharding",         "page_size",
+	"shard_retry",  "on_bad_record",    "key_col",
+	"shard_prefix", "db_path_template", "custom",
+	NULL,
 };
 
-static const char *const NAMES[SETTINGS + 1] = {
-	"key_encoding", "num_dbs",      "max_keys_per_shard",
-	"page_size",    "shard_retry",  "on_bad_record",
-	"key_col",      "shard_prefix", "db_path_template",
-	"custom",       NULL,
-};
-
-/* While a file is read. */
-struct reading {
-	struct sfs_build_config c;
-	unsigned lines[SETTINGS]; /* where each was given; 0: nowhere */
-	const char *name;         /* of the setting that is read */
-	unsigned line;
-	bool is_refused; /* the error is ours, with its place */
-};
-
-typedef enum sfs_rc setting_fn(struct reading *r, const char *value,
-                               struct sfs_err *err);
-
-static enum sfs_rc refuse(struct reading *r, struct sfs_err *err,
-                          const char *fmt, ...) SFS_PRINTF(3, 4);
-
-/* INVALID: "config.yaml:LINE: SETTING: what". */
-static enum sfs_rc refuse(struct reading *r, struct sfs_err *err,
-                          const char *fmt, ...)
+enum sfs_rc sfs_config_refuse(struct sfs_config_reading *r, struct sfs_err *err,
+                              const char *fmt, ...)
 {
 	char what[SFS_ERR_MSG_BYTES];
 	va_list args;
@@ -80,7 +49,7 @@ static enum sfs_rc refuse(struct reading *r, struct sfs_err *err,
 	(void)vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
 	r->is_refused = true;
-	return sfs_err_set(err, SFS_E_INVALID, FILE_NAME ":%u: %s: %.400s",
+	return sfs_err_set(err, SFS_E_INVALID, "config.yaml:%u: %s: %.400s",
 	                   r->line, r->name, what);
 }
 
@@ -96,89 +65,92 @@ static bool read_number(const char *text, uint64_t max, uint64_t *out)
 	return errno == 0 && *end == '\0' && *out <= max;
 }
 
-static enum sfs_rc read_key_encoding(struct reading *r, const char *value,
-                                     struct sfs_err *err)
+static enum sfs_rc read_key_encoding(struct sfs_config_reading *r,
+                                     const char *value, struct sfs_err *err)
 {
 	r->c.key_encoding = sfs_key_encoding_from_text(value);
 	if (r->c.key_encoding == SFS_KEY_INVALID)
-		return refuse(
+		return sfs_config_refuse(
 			r, err,
 			"must be u64be, u32be, utf8 or raw, not \"%.60s\"",
 			value);
 	return SFS_OK;
 }
 
-static enum sfs_rc read_num_dbs(struct reading *r, const char *value,
+static enum sfs_rc read_num_dbs(struct sfs_config_reading *r, const char *value,
                                 struct sfs_err *err)
 {
 	uint64_t n;
 
 	if (!read_number(value, SFS_NUM_DBS_MAX, &n) || n == 0)
-		return refuse(r, err,
-		              "must be a whole number from 1 to %d, not "
-		              "\"%.60s\"",
-		              SFS_NUM_DBS_MAX, value);
+		return sfs_config_refuse(
+			r, err,
+			"must be a whole number from 1 to %d, not "
+			"\"%.60s\"",
+			SFS_NUM_DBS_MAX, value);
 	r->c.num_dbs = (uint32_t)n;
 	r->c.max_keys_per_shard = 0;
 	return SFS_OK;
 }
 
-static enum sfs_rc read_max_keys(struct reading *r, const char *value,
-                                 struct sfs_err *err)
+static enum sfs_rc read_max_keys(struct sfs_config_reading *r,
+                                 const char *value, struct sfs_err *err)
 {
 	uint64_t n;
 
 	if (!read_number(value, INT64_MAX, &n) || n == 0)
-		return refuse(r, err,
-		              "must be a whole number from 1, not \"%.60s\"",
-		              value);
+		return sfs_config_refuse(
+			r, err, "must be a whole number from 1, not \"%.60s\"",
+			value);
 	r->c.max_keys_per_shard = n;
 	r->c.num_dbs = 0;
 	return SFS_OK;
 }
 
-static enum sfs_rc read_page_size(struct reading *r, const char *value,
-                                  struct sfs_err *err)
+static enum sfs_rc read_page_size(struct sfs_config_reading *r,
+                                  const char *value, struct sfs_err *err)
 {
 	uint64_t n = 0;
 
 	if (strcmp(value, "auto") != 0 &&
 	    (!read_number(value, PAGE_SIZE_MAX, &n) || n < DEFAULT_PAGE_SIZE ||
 	     (n & (n - 1)) != 0))
-		return refuse(r, err,
-		              "must be 4096, 8192, 16384, 32768, 65536 or "
-		              "auto, not \"%.60s\"",
-		              value);
+		return sfs_config_refuse(
+			r, err,
+			"must be 4096, 8192, 16384, 32768, 65536 or "
+			"auto, not \"%.60s\"",
+			value);
 	r->c.page_size = (uint32_t)n;
 	return SFS_OK;
 }
 
-static enum sfs_rc read_shard_retry(struct reading *r, const char *value,
-                                    struct sfs_err *err)
+static enum sfs_rc read_shard_retry(struct sfs_config_reading *r,
+                                    const char *value, struct sfs_err *err)
 {
 	uint64_t n;
 
 	if (!read_number(value, RETRY_MAX, &n))
-		return refuse(r, err,
-		              "must be a whole number from 0 to %d, not "
-		              "\"%.60s\"",
-		              RETRY_MAX, value);
+		return sfs_config_refuse(
+			r, err,
+			"must be a whole number from 0 to %d, not "
+			"\"%.60s\"",
+			RETRY_MAX, value);
 	r->c.shard_retry = (uint32_t)n;
 	return SFS_OK;
 }
 
-static enum sfs_rc read_on_bad_record(struct reading *r, const char *value,
-                                      struct sfs_err *err)
+static enum sfs_rc read_on_bad_record(struct sfs_config_reading *r,
+                                      const char *value, struct sfs_err *err)
 {
 	r->c.skip_bad_records = strcmp(value, "skip") == 0;
 	if (!r->c.skip_bad_records && strcmp(value, "refuse") != 0)
-		return refuse(r, err, "must be refuse or skip, not \"%.60s\"",
-		              value);
+		return sfs_config_refuse(
+			r, err, "must be refuse or skip, not \"%.60s\"", value);
 	return SFS_OK;
 }
 
 /* A text that fits, or how it does not. */
-static enum sfs_rc read_text(struct reading *r, const char *value,
+static enum sfs_rc read_text(struct sfs_config_reading *r, const char *value,
                              char out[SFS_BUILD_TEXT_BYTES],
                              struct sfs_err *err)
 {
@@ -186,20 +158,21 @@ static enum sfs_rc read_text(struct reading *r, const char *value,
 	size_t i;
 
 	if (len == 0 || len >= SFS_BUILD_TEXT_BYTES)
-		return refuse(r, err,
-		              "has %zu bytes, must have 1 to %d of them", len,
-		              SFS_BUILD_TEXT_BYTES - 1);
+		return sfs_config_refuse(
+			r, err, "has %zu bytes, must have 1 to %d of them", len,
+			SFS_BUILD_TEXT_BYTES - 1);
 	for (i = 0; i < len; i++) {
 		if ((unsigned char)value[i] < ' ' || value[i] == 0x7f)
-			return refuse(r, err,
-			              "holds a control character; must be one "
-			              "line of text");
+			return sfs_config_refuse(
+				r, err,
+				"holds a control character; must be one "
+				"line of text");
 	}
 	memcpy(out, value, len + 1);
 	return SFS_OK;
 }
 
-static enum sfs_rc read_key_col(struct reading *r, const char *value,
+static enum sfs_rc read_key_col(struct sfs_config_reading *r, const char *value,
                                 struct sfs_err *err)
 {
 	return read_text(r, value, r->c.key_col, err);
@@ -220,25 +193,27 @@ static bool is_taken(const char *prefix)
 	return prefix[0] == '.';
 }
 
-static enum sfs_rc read_shard_prefix(struct reading *r, const char *value,
-                                     struct sfs_err *err)
+static enum sfs_rc read_shard_prefix(struct sfs_config_reading *r,
+                                     const char *value, struct sfs_err *err)
 {
 	if (!sfs_run_id_is_valid(value, strlen(value)))
-		return refuse(r, err,
-		              "must be one name of A-Z a-z 0-9 . _ -, such as "
-		              "\"%s\", not \"%.60s\"",
-		              DEFAULT_SHARD_PREFIX, value);
+		return sfs_config_refuse(
+			r, err,
+			"must be one name of A-Z a-z 0-9 . _ -, such as "
+			"\"%s\", not \"%.60s\"",
+			DEFAULT_SHARD_PREFIX, value);
 	if (is_taken(value))
-		return refuse(r, err,
-		              "\"%.60s\" is the place of other objects; such "
-		              "as \"%s\" would be right",
-		              value, DEFAULT_SHARD_PREFIX);
+		return sfs_config_refuse(
+			r, err,
+			"\"%.60s\" is the place of other objects; such "
+			"as \"%s\" would be right",
+			value, DEFAULT_SHARD_PREFIX);
 	return read_text(r, value, r->c.shard_prefix, err);
 }
 
 /* The key of an attempt in the worst case, or why there is none. */
-static enum sfs_rc try_template(const char *prefix, const char *template,
-                                struct sfs_err *err)
+enum sfs_rc sfs_build_try_template(const char *prefix, const char *template,
+                                   struct sfs_err *err)
 {
 	static const char run_id[] = "0123456789abcdef0123456789abcdef";
 	char key[SFS_STORE_KEY_MAX / 2];
@@ -247,8 +222,8 @@ static enum sfs_rc try_template(const char *prefix, const char *template,
 	                       RETRY_MAX, key, sizeof(key), err);
 }
 
-static enum sfs_rc read_template(struct reading *r, const char *value,
-                                 struct sfs_err *err)
+static enum sfs_rc read_template(struct sfs_config_reading *r,
+                                 const char *value, struct sfs_err *err)
 {
 	struct sfs_err why;
 	enum sfs_rc rc;
@@ -256,8 +231,8 @@ static enum sfs_rc read_template(struct reading *r, const char *value,
 	rc = read_text(r, value, r->c.db_path_template, err);
 	if (rc != SFS_OK)
 		return rc;
-	if (try_template(DEFAULT_SHARD_PREFIX, value, &why) != SFS_OK)
-		return refuse(
+	if (sfs_build_try_template(DEFAULT_SHARD_PREFIX, value, &why) != SFS_OK)
+		return sfs_config_refuse(
 			r, err,
 			"must be a short path of A-Z a-z 0-9 . _ - = / with "
 			"{db_id} or {db_id:05d} in it, such as \"%s\", "
@@ -281,8 +256,8 @@ static bool is_reserved(const struct sfs_json_token *t)
 	return false;
 }
 
-static enum sfs_rc check_members(struct reading *r, struct sfs_json_reader *j,
-                                 struct sfs_err *err)
+static enum sfs_rc check_members(struct sfs_config_reading *r,
+                                 struct sfs_json_reader *j, struct sfs_err *err)
 {
 	struct sfs_json_token t;
 	size_t len;
@@ -293,17 +268,18 @@ static enum sfs_rc check_members(struct reading *r, struct sfs_json_reader *j,
 		rc = sfs_json_next(j, &t, err);
 		if (rc == SFS_OK && t.type == SFS_JSON_KEY) {
 			if (is_reserved(&t))
-				return refuse(r, err,
-				              "the member %s is for the "
-				              "program to write: leave it out",
-				              t.text);
+				return sfs_config_refuse(
+					r, err,
+					"the member %s is for the "
+					"program to write: leave it out",
+					t.text);
 			rc = sfs_json_skip(j, &raw, &len, err);
 		}
 	} while (rc == SFS_OK && t.type != SFS_JSON_END);
 	return rc;
 }
 
-static enum sfs_rc check_custom(struct reading *r, const char *value,
+static enum sfs_rc check_custom(struct sfs_config_reading *r, const char *value,
                                 struct sfs_err *err)
 {
 	struct sfs_json_reader j;
@@ -313,16 +289,17 @@ static enum sfs_rc check_custom(struct reading *r, const char *value,
 	sfs_json_reader_init(&j, value, strlen(value));
 	rc = sfs_json_next(&j, &t, err);
 	if (rc == SFS_OK && t.type != SFS_JSON_OBJECT_BEGIN)
-		rc = refuse(r, err,
-		            "must be a JSON object in quotes, such as "
-		            "'{\"team\": \"search\"}'");
+		rc = sfs_config_refuse(
+			r, err,
+			"must be a JSON object in quotes, such as "
+			"'{\"team\": \"search\"}'");
 	if (rc == SFS_OK)
 		rc = check_members(r, &j, err);
 	sfs_json_reader_release(&j);
 	return rc;
 }
 
-static enum sfs_rc read_custom(struct reading *r, const char *value,
+static enum sfs_rc read_custom(struct sfs_config_reading *r, const char *value,
                                struct sfs_err *err)
 {
 	const size_t len = strlen(value);
@@ -331,14 +308,16 @@ static enum sfs_rc read_custom(struct reading *r, const char *value,
 	size_t i;
 
 	if (len >= SFS_BUILD_CUSTOM_BYTES)
-		return refuse(r, err, "has %zu bytes, must have at most %d",
-		              len, SFS_BUILD_CUSTOM_BYTES - 1);
+		return sfs_config_refuse(r, err,
+		                         "has %zu bytes, must have at most %d",
+		                         len, SFS_BUILD_CUSTOM_BYTES - 1);
 	rc = check_custom(r, value, &why);
 	if (rc == SFS_E_CORRUPT)
-		return refuse(r, err,
-		              "must be a JSON object in quotes, such as "
-		              "'{\"team\": \"search\"}': %s",
-		              why.msg);
+		return sfs_config_refuse(
+			r, err,
+			"must be a JSON object in quotes, such as "
+			"'{\"team\": \"search\"}': %s",
+			why.msg);
 	if (rc != SFS_OK)
 		return sfs_err_set(err, rc, "%s", why.msg);
 	memcpy(r->c.custom, value, len + 1);
@@ -350,49 +329,60 @@ static enum sfs_rc read_custom(struct reading *r, const char *value,
 	return SFS_OK;
 }
 
-static setting_fn *const READERS[SETTINGS] = {
-	[KEY_ENCODING] = read_key_encoding,
-	[NUM_DBS] = read_num_dbs,
-	[MAX_KEYS_PER_SHARD] = read_max_keys,
-	[PAGE_SIZE] = read_page_size,
-	[SHARD_RETRY] = read_shard_retry,
-	[ON_BAD_RECORD] = read_on_bad_record,
-	[KEY_COL] = read_key_col,
-	[SHARD_PREFIX] = read_shard_prefix,
-	[DB_PATH_TEMPLATE] = read_template,
-	[CUSTOM] = read_custom,
+static sfs_config_setting_fn *const READERS[SFS_SETTINGS] = {
+	[SFS_SETTING_KEY_ENCODING] = read_key_encoding,
+	[SFS_SETTING_NUM_DBS] = read_num_dbs,
+	[SFS_SETTING_MAX_KEYS_PER_SHARD] = read_max_keys,
+	[SFS_SETTING_CEL] = sfs_config_read_cel,
+	[SFS_SETTING_CEL_COLUMNS] = sfs_config_read_columns,
+	[SFS_SETTING_ROUTING_VALUES] = sfs_config_read_values,
+	[SFS_SETTING_RANGES] = sfs_config_read_ranges,
+	[SFS_SETTING_SHARDING] = sfs_config_read_sharding,
+	[SFS_SETTING_PAGE_SIZE] = read_page_size,
+	[SFS_SETTING_SHARD_RETRY] = read_shard_retry,
+	[SFS_SETTING_ON_BAD_RECORD] = read_on_bad_record,
+	[SFS_SETTING_KEY_COL] = read_key_col,
+	[SFS_SETTING_SHARD_PREFIX] = read_shard_prefix,
+	[SFS_SETTING_DB_PATH_TEMPLATE] = read_template,
+	[SFS_SETTING_CUSTOM] = read_custom,
 };
 
-static enum sfs_rc refuse_name(struct reading *r, struct sfs_err *err)
+static enum sfs_rc refuse_name(struct sfs_config_reading *r,
+                               struct sfs_err *err)
 {
-	const char *nearest = sfs_nearest(NAMES, r->name, strlen(r->name));
+	const char *nearest =
+		sfs_nearest(sfs_build_setting_names, r->name, strlen(r->name));
 
 	if (nearest != NULL)
-		return refuse(r, err, "no such setting; did you mean %s?",
-		              nearest);
-	return refuse(r, err,
-	              "no such setting; there are key_encoding, num_dbs, "
-	              "max_keys_per_shard, page_size, shard_retry, "
-	              "on_bad_record, key_col, shard_prefix, "
-	              "db_path_template and custom");
+		return sfs_config_refuse(
+			r, err, "no such setting; did you mean %s?", nearest);
+	return sfs_config_refuse(
+		r, err,
+		"no such setting; there are key_encoding, num_dbs, "
+		"max_keys_per_shard, cel, cel_columns, "
+		"routing_values, ranges, sharding, page_size, "
+		"shard_retry, on_bad_record, key_col, shard_prefix, "
+		"db_path_template and custom");
 }
 
 /* Each setting once; of the two that tell how many shards only one. */
-static enum sfs_rc check_repeated(struct reading *r, size_t i,
+static enum sfs_rc check_repeated(struct sfs_config_reading *r, size_t i,
                                   struct sfs_err *err)
 {
-	size_t other = i == NUM_DBS              ? MAX_KEYS_PER_SHARD
-	               : i == MAX_KEYS_PER_SHARD ? NUM_DBS
-	                                         : i;
+	size_t other = i == SFS_SETTING_NUM_DBS ? SFS_SETTING_MAX_KEYS_PER_SHARD
+	               : i == SFS_SETTING_MAX_KEYS_PER_SHARD
+	                       ? SFS_SETTING_NUM_DBS
+	                       : i;
 
 	if (r->lines[i] > 0)
-		return refuse(r, err,
-		              "was given in line %u already; keep one of them",
-		              r->lines[i]);
+		return sfs_config_refuse(
+			r, err,
+			"was given in line %u already; keep one of them",
+			r->lines[i]);
 	if (r->lines[other] > 0)
-		return refuse(r, err,
-		              "contradicts %s in line %u; keep one of them",
-		              NAMES[other], r->lines[other]);
+		return sfs_config_refuse(
+			r, err, "contradicts %s in line %u; keep one of them",
+			sfs_build_setting_names[other], r->lines[other]);
 	r->lines[i] = r->line;
 	return SFS_OK;
 }
@@ -400,31 +390,36 @@ static enum sfs_rc check_repeated(struct reading *r, size_t i,
 static enum sfs_rc read_setting(void *arg, const struct sfs_yaml_pair *pair,
                                 struct sfs_err *err)
 {
-	struct reading *r = arg;
+	struct sfs_config_reading *r = arg;
 	enum sfs_rc rc;
 	size_t i = 0;
 
 	r->name = pair->key;
 	r->line = pair->line;
-	while (i < SETTINGS && strcmp(NAMES[i], pair->key) != 0)
+	while (i < SFS_SETTINGS &&
+	       strcmp(sfs_build_setting_names[i], pair->key) != 0)
 		i++;
-	if (i == SETTINGS)
+	if (i == SFS_SETTINGS)
 		return refuse_name(r, err);
 	rc = check_repeated(r, i, err);
 	if (rc != SFS_OK)
 		return rc;
-	if (pair->value == NULL && i == CUSTOM)
-		return refuse(r, err,
-		              "must be a JSON object in quotes, such as "
-		              "'{\"team\": \"search\"}', not a YAML mapping");
+	if (pair->nested != NULL && sfs_config_takes_nested(i))
+		return sfs_config_read_nested(r, i, pair->nested, err);
+	if (pair->value == NULL && i == SFS_SETTING_CUSTOM)
+		return sfs_config_refuse(
+			r, err,
+			"must be a JSON object in quotes, such as "
+			"'{\"team\": \"search\"}', not a YAML mapping");
 	if (pair->value == NULL)
-		return refuse(r, err,
-		              "must be one value, not a list or "
-		              "mapping");
+		return sfs_config_refuse(r, err,
+		                         "must be one value, not a list or "
+		                         "mapping");
 	if (pair->value[0] == '\0')
-		return refuse(r, err,
-		              "has no value; give one, or remove the "
-		              "line");
+		return sfs_config_refuse(
+			r, err,
+			"has no value; give one, or remove the "
+			"line");
 	return READERS[i](r, pair->value, err);
 }
 
@@ -449,41 +444,61 @@ static enum sfs_rc not_yaml(const char *data, size_t len,
 	what = what != NULL ? what + 2 : why->msg;
 	if (sscanf(why->msg, "YAML, line %zu, column %zu", &line, &column) == 2)
 		return sfs_err_set(err, SFS_E_INVALID,
-		                   FILE_NAME ":%zu: not YAML, column %zu: "
-		                             "%.300s",
+		                   "config.yaml:%zu: not YAML, column %zu: "
+		                   "%.300s",
 		                   line, column, what);
 	if (sscanf(why->msg, "YAML, byte %zu", &offset) == 1)
 		line = line_of(data, len, offset);
 	return sfs_err_set(err, SFS_E_INVALID,
-	                   FILE_NAME ":%zu: not YAML: %.300s", line, what);
+	                   "config.yaml:%zu: not YAML: %.300s", line, what);
 }
 
 enum sfs_rc sfs_build_config_parse(struct sfs_build_config *c, const char *data,
                                    size_t len, struct sfs_err *err)
 {
 	struct sfs_err why = { 0 };
-	struct reading *r;
+	struct sfs_config_reading *r;
 	enum sfs_rc rc;
 
 	if (len > SFS_BUILD_CONFIG_MAX_BYTES)
 		return sfs_err_set(err, SFS_E_INVALID,
-		                   FILE_NAME ": has %zu bytes, must have at "
-		                             "most %d",
+		                   "config.yaml: has %zu bytes, must have at "
+		                   "most %d",
 		                   len, SFS_BUILD_CONFIG_MAX_BYTES);
 	r = sfs_calloc(1, sizeof(*r));
 	if (r == NULL)
 		return sfs_err_set(err, SFS_E_NO_MEMORY,
-		                   FILE_NAME ": out of memory");
-	r->c = *c;
-	rc = sfs_yaml_read(data, len, read_setting, r, &why);
+		                   "config.yaml: out of memory");
+	sfs_build_config_copy(&r->c, c);
+	rc = sfs_yaml_read_nested(data, len, read_setting, r, &why);
 	if (rc == SFS_OK)
-		*c = r->c;
+		rc = sfs_config_finish_routing(r, &why);
+	if (rc == SFS_OK)
+		sfs_build_config_copy(c, &r->c);
 	else if (rc == SFS_E_INVALID && !r->is_refused)
 		rc = not_yaml(data, len, &why, err);
 	else
 		rc = sfs_err_set(err, rc, "%s", why.msg);
+	sfs_config_release_routing(r);
+	sfs_build_config_release(&r->c);
 	sfs_free(r);
 	return rc;
+}
+
+void sfs_build_config_copy(struct sfs_build_config *to,
+                           const struct sfs_build_config *from)
+{
+	struct sfs_placement *old = to->placement;
+
+	*to = *from;
+	to->placement = sfs_placement_ref(from->placement);
+	sfs_placement_unref(old);
+}
+
+void sfs_build_config_release(struct sfs_build_config *c)
+{
+	sfs_placement_unref(c->placement);
+	c->placement = NULL;
 }
 
 static void set_text(char out[SFS_BUILD_TEXT_BYTES], const char *text)
@@ -495,98 +510,11 @@ void sfs_build_config_init(struct sfs_build_config *c)
 {
 	memset(c, 0, sizeof(*c));
 	c->key_encoding = SFS_KEY_U64BE;
-	c->num_dbs = DEFAULT_NUM_DBS;
+	c->num_dbs = SFS_DEFAULT_NUM_DBS;
 	c->page_size = DEFAULT_PAGE_SIZE;
 	c->shard_retry = DEFAULT_RETRY;
 	set_text(c->key_col, DEFAULT_KEY_COL);
 	set_text(c->shard_prefix, DEFAULT_SHARD_PREFIX);
 	set_text(c->db_path_template, DEFAULT_TEMPLATE);
 	set_text(c->custom, "{}");
-}
-
-/* What a foreign manifest names, and could not be used for writing. */
-static enum sfs_rc check_base_texts(const struct sfs_manifest *base,
-                                    struct sfs_err *err)
-{
-	struct sfs_err why;
-
-	if (base->routing.strategy != SFS_STRATEGY_HASH)
-		return sfs_err_set(err, SFS_E_UNSUPPORTED,
-		                   "the base is not sharded by hash, which is "
-		                   "all that this version writes");
-	if (strlen(base->key_col) >= SFS_BUILD_TEXT_BYTES ||
-	    strlen(base->db_path_template) >= SFS_BUILD_TEXT_BYTES)
-		return sfs_err_set(err, SFS_E_UNSUPPORTED,
-		                   "key_col or db_path_template of the base "
-		                   "has more than %d bytes: build without it",
-		                   SFS_BUILD_TEXT_BYTES - 1);
-	if (try_template(base->shard_prefix, base->db_path_template, &why) !=
-	    SFS_OK)
-		return sfs_err_set(err, SFS_E_UNSUPPORTED,
-		                   "of the base: %.300s: build without it",
-		                   why.msg);
-	return SFS_OK;
-}
-
-enum sfs_rc sfs_build_config_from_base(struct sfs_build_config *c,
-                                       const struct sfs_manifest *base,
-                                       struct sfs_err *err)
-{
-	enum sfs_rc rc = check_base_texts(base, err);
-
-	if (rc != SFS_OK)
-		return rc;
-	c->key_encoding = base->key_encoding;
-	c->num_dbs = base->num_dbs;
-	c->max_keys_per_shard = 0;
-	set_text(c->key_col, base->key_col);
-	set_text(c->shard_prefix, base->shard_prefix);
-	set_text(c->db_path_template, base->db_path_template);
-	return SFS_OK;
-}
-
-static enum sfs_rc contradicts(const char *name, const char *mine,
-                               const char *bases, struct sfs_err *err)
-{
-	if (strcmp(mine, bases) == 0)
-		return SFS_OK;
-	return sfs_err_set(err, SFS_E_INVALID,
-	                   FILE_NAME ": %s is \"%.100s\", and the base has "
-	                             "\"%.100s\": set it so, or remove the "
-	                             "link base",
-	                   name, mine, bases);
-}
-
-enum sfs_rc sfs_build_config_check_base(const struct sfs_build_config *c,
-                                        const struct sfs_manifest *base,
-                                        struct sfs_err *err)
-{
-	char mine[16], bases[16];
-	enum sfs_rc rc = SFS_OK;
-
-	if (c->max_keys_per_shard > 0)
-		return sfs_err_set(err, SFS_E_INVALID,
-		                   FILE_NAME ": max_keys_per_shard cannot be "
-		                             "used with a base; set num_dbs: "
-		                             "%" PRIu32 ", or remove the link "
-		                             "base",
-		                   base->num_dbs);
-	(void)snprintf(mine, sizeof(mine), "%" PRIu32, c->num_dbs);
-	(void)snprintf(bases, sizeof(bases), "%" PRIu32, base->num_dbs);
-	rc = contradicts(NAMES[NUM_DBS], mine, bases, err);
-	if (rc == SFS_OK)
-		rc = contradicts(NAMES[KEY_ENCODING],
-		                 sfs_key_encoding_text(c->key_encoding),
-		                 sfs_key_encoding_text(base->key_encoding),
-		                 err);
-	if (rc == SFS_OK)
-		rc = contradicts(NAMES[KEY_COL], c->key_col, base->key_col,
-		                 err);
-	if (rc == SFS_OK)
-		rc = contradicts(NAMES[SHARD_PREFIX], c->shard_prefix,
-		                 base->shard_prefix, err);
-	if (rc == SFS_OK)
-		rc = contradicts(NAMES[DB_PATH_TEMPLATE], c->db_path_template,
-		                 base->db_path_template, err);
-	return rc;
 }

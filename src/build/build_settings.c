@@ -25,20 +25,27 @@ enum sfs_key_encoding sfs_build_encoding(struct sfs_build *b)
 	return (enum sfs_key_encoding)atomic_load(&b->encoding);
 }
 
+static void free_config(struct sfs_build_config *c)
+{
+	if (c != NULL)
+		sfs_build_config_release(c);
+	sfs_free(c);
+}
+
 /* Memory on the heap: settings are too large for a thread's stack. */
 static struct sfs_build_config *copy_defaults(struct sfs_build *b,
                                               const struct sfs_manifest *base,
                                               enum sfs_rc *rc,
                                               struct sfs_err *err)
 {
-	struct sfs_build_config *c = sfs_malloc(sizeof(*c));
+	struct sfs_build_config *c = sfs_calloc(1, sizeof(*c));
 
 	*rc = SFS_OK;
 	if (c == NULL) {
 		*rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 		return NULL;
 	}
-	*c = b->defaults;
+	sfs_build_config_copy(c, &b->defaults);
 	if (base != NULL)
 		*rc = sfs_build_config_from_base(c, base, err);
 	return c;
@@ -59,7 +66,7 @@ static struct sfs_build_config *parse_text(struct sfs_build *b,
 		*rc = sfs_build_config_check_base(c, base, err);
 	if (*rc == SFS_OK)
 		return c;
-	sfs_free(c);
+	free_config(c);
 	return NULL;
 }
 
@@ -70,6 +77,8 @@ static bool is_same(const struct sfs_build_config *a,
 	struct sfs_buf y = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
 	bool same;
 
+	if (!sfs_placement_is_same(a->placement, b->placement))
+		return false; /* it may be too large to be printed */
 	sfs_build_config_print(a, &x);
 	sfs_build_config_print(b, &y);
 	same = x.failed == SFS_OK && y.failed == SFS_OK && x.len == y.len &&
@@ -85,7 +94,7 @@ static void take(struct sfs_build *b, const struct sfs_build_config *c,
 	if (!is_forced && is_same(&b->config, c))
 		return;
 	sfs_engine_set_config(b->engine, c);
-	b->config = *c;
+	sfs_build_config_copy(&b->config, c);
 	atomic_store(&b->encoding, (int)c->key_encoding);
 }
 
@@ -121,7 +130,7 @@ static enum sfs_rc reload_locked(struct sfs_build *b, bool is_forced,
 	if (rc == SFS_OK)
 		take(b, c, is_forced);
 	b->fault = rc != SFS_OK ? *err : (struct sfs_err){ .rc = SFS_OK };
-	sfs_free(c);
+	free_config(c);
 	sfs_buf_release(&text);
 	return rc;
 }
@@ -182,7 +191,7 @@ enum sfs_rc sfs_build_check_config_file(struct sfs_build *b,
 		                 "config.yaml: %s is larger than %d bytes",
 		                 place->name, SFS_BUILD_CONFIG_MAX_BYTES);
 	if (rc == SFS_OK && found)
-		sfs_free(parse_text(b, b->base_manifest, &text, &rc, err));
+		free_config(parse_text(b, b->base_manifest, &text, &rc, err));
 	sfs_buf_release(&text);
 	return rc;
 }
@@ -215,7 +224,7 @@ enum sfs_rc sfs_build_load_settings(struct sfs_build *b, struct sfs_err *err)
 
 	if (rc != SFS_OK)
 		return rc;
-	b->config = b->defaults;
+	sfs_build_config_copy(&b->config, &b->defaults);
 	atomic_store(&b->encoding, (int)b->config.key_encoding);
 	/* Unreachable now: publishing will compare them. */
 	if (sfs_files_get_base(b->files, &id) &&
@@ -334,7 +343,7 @@ static enum sfs_rc set_base_locked(struct sfs_build *b,
 		b->fault = (struct sfs_err){ .rc = SFS_OK };
 		take(b, c, true);
 	}
-	sfs_free(c);
+	free_config(c);
 	sfs_buf_release(&text);
 	return rc;
 }

@@ -184,7 +184,7 @@ enum sfs_rc sfs_engine_refresh(struct sfs_engine *e, struct sfs_err *err)
 		sfs_engine_sources_free(e); /* nobody reads the settings */
 		pthread_mutex_lock(&e->lock);
 		if (e->has_next_config) {
-			e->config = e->next_config;
+			sfs_build_config_copy(&e->config, &e->next_config);
 			e->has_config = true;
 			e->has_next_config = false;
 			sfs_buf_reset(&e->problems);
@@ -266,7 +266,7 @@ void sfs_engine_set_config(struct sfs_engine *e,
                            const struct sfs_build_config *config)
 {
 	pthread_mutex_lock(&e->lock);
-	e->next_config = *config;
+	sfs_build_config_copy(&e->next_config, config);
 	e->has_next_config = true;
 	e->needs_settle = true;
 	pthread_cond_broadcast(&e->changed);
@@ -467,6 +467,8 @@ void sfs_engine_free(struct sfs_engine *e)
 	sfs_engine_shards_free(e);
 	sfs_engine_drop_base(e);
 	sfs_lease_close(e->lease);
+	sfs_build_config_release(&e->next_config);
+	sfs_build_config_release(&e->config);
 	sfs_buf_release(&e->problems);
 	sfs_cancel_release(&e->cancel);
 	pthread_cond_destroy(&e->changed);
