@@ -218,15 +218,20 @@ static bool fill_shards(struct sfs_manifest *m,
 static bool fill_meta(const struct sfs_engine *e,
                       const struct sfs_snapshot_id *id, struct sfs_manifest *m)
 {
-	static const char sharding[] =
+	static const char by_hash[] =
 		"{\"cel_columns\": null, \"cel_expr\": null, "
 		"\"hash_algorithm\": \"xxh3_64\", \"routing_values\": null, "
 		"\"strategy\": \"hash\"}";
 
+	const char *sharding = by_hash;
+
+	if (e->has_base && e->base->sharding != NULL)
+		sharding = e->base->sharding;
+	else if (e->placement != NULL)
+		sharding = e->placement->text;
 	m->created_at_ns = id->published_at_ns;
 	m->num_dbs = e->num_dbs;
 	m->key_encoding = e->config.key_encoding;
-	m->routing.strategy = SFS_STRATEGY_HASH;
 	return copy(&m->run_id, e->run_id) &&
 	       copy(&m->s3_prefix, e->context.url) &&
 	       copy(&m->key_col, e->config.key_col) &&
@@ -291,7 +296,9 @@ enum sfs_rc sfs_engine_compose(struct sfs_engine *e,
 	if (m->strings == NULL || m->shards == NULL || m->custom == NULL ||
 	    !fill_meta(e, id, m) || !fill_shards(m, winners))
 		goto out;
-	rc = SFS_OK;
+	/* what cannot be read again is not published */
+	rc = sfs_sharding_parse(&m->routing, m->sharding, strlen(m->sharding),
+	                        m->num_dbs, err);
 out:
 	sfs_buf_release(&custom);
 	sfs_free(winners);

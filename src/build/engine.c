@@ -192,7 +192,7 @@ enum sfs_rc sfs_engine_refresh(struct sfs_engine *e, struct sfs_err *err)
 		}
 		pthread_mutex_unlock(&e->lock);
 		e->reparses++;
-		return sfs_engine_reparse(e, e->config.num_dbs, err);
+		return sfs_engine_begin_reading(e, err);
 	}
 	if (!is_relist)
 		return SFS_OK;
@@ -464,6 +464,9 @@ void sfs_engine_free(struct sfs_engine *e)
 	sfs_engine_stop(e);
 	sfs_runs_free(e->runs);
 	sfs_runs_free(e->overlay);
+	sfs_router_release(&e->router);
+	sfs_survey_free(e->survey);
+	sfs_placement_unref(e->placement);
 	sfs_engine_shards_free(e);
 	sfs_engine_drop_base(e);
 	sfs_lease_close(e->lease);

@@ -6,6 +6,7 @@
 #include "build/engine.h"
 #include "build/parser.h"
 #include "build/runs.h"
+#include "build/survey.h"
 #include "build/winners.h"
 #include "catalog/lease.h"
 #include "format/digests.h"
@@ -32,6 +33,7 @@ enum {
 	SFS_ENGINE_SEQ_BITS = 22,
 	SFS_ENGINE_OFFSET_BITS = 40,
 	SFS_ENGINE_LOOK_MS = 50,
+	SFS_ENGINE_KEY_BYTES = 4096, /* of a key in keys/ */
 };
 
 /* One ingest file and how far it was read. */
@@ -126,15 +128,18 @@ struct sfs_engine {
 	bool needs_relist;
 	struct sfs_source *sources; /* by seq */
 	struct sfs_fill_slot slots[SFS_ENGINE_SLOTS];
-	struct sfs_router router;  /* valid if runs != NULL */
-	struct sfs_runs *runs;     /* NULL: records are only counted */
-	uint64_t problems_version; /* of keys/, that they are about */
-	struct sfs_err fault;      /* of spilling */
-	struct sfs_err refusal;    /* why publishing failed last */
-	struct sfs_buf problems;   /* of keys/ and strays; of shards */
-	uint64_t started_ms;       /* of the first byte */
-	uint64_t busy_ms;          /* of the last one */
-	uint32_t sealed;           /* shards, of the settling under way */
+	struct sfs_router router;        /* valid if runs or survey != NULL */
+	struct sfs_placement *placement; /* what it routes by; NULL: hash */
+	struct sfs_survey *survey;       /* NULL: nothing depends on the data */
+	_Atomic bool has_unplaced;       /* records that only the survey has */
+	struct sfs_runs *runs;           /* NULL: records are only counted */
+	uint64_t problems_version;       /* of keys/, that they are about */
+	struct sfs_err fault;            /* of spilling */
+	struct sfs_err refusal;          /* why publishing failed last */
+	struct sfs_buf problems;         /* of keys/ and strays; of shards */
+	uint64_t started_ms;             /* of the first byte */
+	uint64_t busy_ms;                /* of the last one */
+	uint32_t sealed;                 /* shards, of the settling under way */
 	uint32_t to_seal;
 	char run_id[SFS_RUN_ID_BYTES];
 
@@ -235,8 +240,12 @@ enum sfs_rc sfs_engine_relist(struct sfs_engine *e,
 /* One file, whoever owns the work. NOT_FOUND. */
 enum sfs_rc sfs_engine_list_one(struct sfs_engine *e, uint64_t seq,
                                 struct sfs_err *err) SFS_NODISCARD;
-/* Everything that was parsed is dropped; num_dbs 0: only count. */
+/*
+ * Everything that was parsed is dropped, and read again for the placement;
+ * num_dbs 0: only count, and survey.
+ */
 enum sfs_rc sfs_engine_reparse(struct sfs_engine *e, uint32_t num_dbs,
+                               struct sfs_placement *placement,
                                struct sfs_err *err) SFS_NODISCARD;
 /* Waits until all that was written is parsed, and spills the rest. */
 enum sfs_rc sfs_engine_catch_up(struct sfs_engine *e,
@@ -249,9 +258,31 @@ void sfs_engine_sources_free(struct sfs_engine *e);
 void sfs_engine_slots_free(struct sfs_engine *e);
 uint64_t sfs_engine_records_locked(const struct sfs_engine *e);
 
-/* overlay.c: files in keys/ and removed keys, by shard. */
-enum sfs_rc sfs_engine_count_keys(struct sfs_engine *e,
+/*
+ * placing.c. Of a record while it is read; any thread that parses. *is_placed
+ * = false: it was only surveyed. INVALID: it is a bad one.
+ */
+enum sfs_rc sfs_engine_place(struct sfs_engine *e,
+                             const struct sfs_record *record, bool *is_placed,
+                             uint32_t *db_id,
+                             struct sfs_err *err) SFS_NODISCARD;
+/* Of a file in keys/, once the placement is chosen. INVALID. */
+enum sfs_rc sfs_engine_place_key(const struct sfs_engine *e,
+                                 struct sfs_bytes key, uint32_t *db_id,
+                                 struct sfs_err *err) SFS_NODISCARD;
+/* Nothing is read: the sources were freed. */
+enum sfs_rc sfs_engine_set_router(struct sfs_engine *e, uint32_t num_dbs,
+                                  struct sfs_placement *p,
                                   struct sfs_err *err) SFS_NODISCARD;
+/* After a reset: as the settings say. */
+enum sfs_rc sfs_engine_begin_reading(struct sfs_engine *e,
+                                     struct sfs_err *err) SFS_NODISCARD;
+/* The placement of what was read, by which it then is read. */
+enum sfs_rc sfs_engine_choose_placement(struct sfs_engine *e, uint32_t *num_dbs,
+                                        const struct sfs_call *call,
+                                        struct sfs_err *err) SFS_NODISCARD;
+
+/* overlay.c: files in keys/ and removed keys, by shard. */
 enum sfs_rc sfs_engine_mark_keys(struct sfs_engine *e,
                                  const struct sfs_call *call,
                                  struct sfs_err *err) SFS_NODISCARD;

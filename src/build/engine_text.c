@@ -57,6 +57,77 @@ static uint64_t eta(const struct sfs_build_progress *p)
 	return speed > 0 ? (p->bytes - p->bytes_parsed) / speed : 0;
 }
 
+/* --- how keys are routed -------------------------------------------------- */
+
+/* As far as it is known now; of the settings before it is. */
+struct routing {
+	const char *text;
+	struct sfs_buf columns; /* "region: string, tier: int"; may be empty */
+	uint64_t values;        /* 0: none, or not known yet */
+	uint32_t num_dbs;       /* 0: not known yet */
+};
+
+static void print_columns(const struct sfs_placement *p, struct sfs_buf *out)
+{
+	const struct sfs_sharding *s = &p->sharding;
+
+	for (size_t i = 0; i < s->column_count; i++)
+		sfs_buf_printf(out, "%s%s: %s", i > 0 ? ", " : "",
+		               s->columns[i].name,
+		               sfs_column_kind_text(s->columns[i].kind));
+}
+
+/* Release the columns. */
+static void get_routing(struct sfs_engine *e, struct routing *out)
+{
+	const struct sfs_placement *p;
+
+	*out = (struct routing){ .columns = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES) };
+	sfs_buf_puts(&out->columns, "");
+	pthread_mutex_lock(&e->lock);
+	p = e->placement != NULL ? e->placement : e->config.placement;
+	out->text = sfs_placement_text(p);
+	out->num_dbs = e->router.num_dbs;
+	if (p != NULL) {
+		out->values = p->sharding.token_count;
+		print_columns(p, &out->columns);
+	}
+	pthread_mutex_unlock(&e->lock);
+}
+
+static const char *columns_text(const struct routing *r)
+{
+	return r->columns.failed == SFS_OK && r->columns.data != NULL
+	               ? r->columns.data
+	               : "";
+}
+
+static void print_routing_json(struct sfs_engine *e, struct sfs_json_printer *j)
+{
+	struct routing r;
+
+	get_routing(e, &r);
+	sfs_json_key(j, "routing");
+	sfs_json_cstring(j, r.text);
+	sfs_json_key(j, "routing_columns");
+	sfs_json_cstring(j, columns_text(&r));
+	sfs_json_key(j, "routing_values");
+	sfs_json_uint(j, r.values);
+	sfs_buf_release(&r.columns);
+}
+
+static void print_routing(struct sfs_engine *e, struct sfs_buf *out)
+{
+	struct routing r;
+
+	get_routing(e, &r);
+	sfs_buf_printf(out, "routing: %s\n", r.text);
+	sfs_buf_printf(out, "columns: %s\n", columns_text(&r));
+	sfs_buf_printf(out, "routing_values: %" PRIu64 "\n", r.values);
+	sfs_buf_printf(out, "num_dbs: %" PRIu32 "\n", r.num_dbs);
+	sfs_buf_release(&r.columns);
+}
+
 void sfs_engine_print_status(struct sfs_engine *e, struct sfs_buf *out)
 {
 	struct sfs_build_progress p;
@@ -78,6 +149,7 @@ void sfs_engine_print_status(struct sfs_engine *e, struct sfs_buf *out)
 	sfs_buf_printf(out, "shards_sealed: %" PRIu32 "\n", p.sealed);
 	sfs_buf_printf(out, "shards_to_seal: %" PRIu32 "\n", p.to_seal);
 	sfs_buf_printf(out, "eta_seconds: %" PRIu64 "\n", eta(&p));
+	print_routing(e, out);
 	sfs_buf_printf(out, "run_id: %s\n", p.run_id);
 }
 
@@ -102,6 +174,7 @@ void sfs_engine_print_json(struct sfs_engine *e, struct sfs_buf *out)
 	sfs_json_string(&j, e->name, strlen(e->name));
 	sfs_json_key(&j, "records");
 	sfs_json_uint(&j, p.records);
+	print_routing_json(e, &j);
 	sfs_json_key(&j, "run_id");
 	sfs_json_cstring(&j, p.run_id[0] != '\0' ? p.run_id : NULL);
 	sfs_json_key(&j, "shards_sealed");
@@ -237,7 +310,7 @@ static void print_id(struct sfs_json_printer *j, const char *name, bool is_any,
 	sfs_json_cstring(j, is_any ? text : NULL);
 }
 
-static void print_plan(const struct sfs_engine *e, const struct plan *plan,
+static void print_plan(struct sfs_engine *e, const struct plan *plan,
                        struct sfs_buf *out)
 {
 	struct sfs_json_printer j;
@@ -253,6 +326,7 @@ static void print_plan(const struct sfs_engine *e, const struct plan *plan,
 	sfs_json_uint(&j, plan->counts.deletes);
 	sfs_json_key(&j, "num_dbs");
 	sfs_json_uint(&j, e->num_dbs);
+	print_routing_json(e, &j);
 	sfs_json_key(&j, "rows_in_touched_shards");
 	sfs_json_uint(&j, plan->counts.rows);
 	sfs_json_key(&j, "shards_empty");

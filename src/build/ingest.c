@@ -128,6 +128,30 @@ static enum sfs_rc add_record(struct sfs_source *s,
 	return SFS_OK;
 }
 
+static enum sfs_rc on_bad(void *arg, const struct sfs_bad_record *bad,
+                          struct sfs_err *err);
+
+/* What no shard can take is a bad record; *is_placed = false, too. */
+static enum sfs_rc place(struct sfs_source *s, const struct sfs_record *r,
+                         bool *is_placed, uint32_t *db_id, struct sfs_err *err)
+{
+	struct sfs_err why;
+	struct sfs_bad_record bad = {
+		.offset = r->offset,
+		.line = r->line,
+		.reason = why.msg,
+	};
+	enum sfs_rc rc = sfs_engine_place(s->engine, r, is_placed, db_id, &why);
+
+	if (rc == SFS_OK)
+		return SFS_OK;
+	*is_placed = false;
+	if (rc != SFS_E_INVALID)
+		return sfs_err_set(err, rc, "%s", why.msg);
+	s->slice_records--;
+	return on_bad(s, &bad, err);
+}
+
 static enum sfs_rc on_record(void *arg, const struct sfs_record *r,
                              struct sfs_err *err)
 {
@@ -141,14 +165,22 @@ static enum sfs_rc on_record(void *arg, const struct sfs_record *r,
 		        r->offset,
 	};
 
+	bool is_placed = e->runs != NULL;
+	enum sfs_rc rc = SFS_OK;
+
 	s->slice_records++;
-	if (e->runs == NULL)
-		return SFS_OK;
+	if (e->router.program == NULL && e->survey == NULL) {
+		if (is_placed)
+			record.db_id = sfs_router_hash(&e->router, r->key);
+	} else {
+		rc = place(s, r, &is_placed, &record.db_id, err);
+	}
+	if (rc != SFS_OK || !is_placed)
+		return rc;
 	if (r->offset >> SFS_ENGINE_OFFSET_BITS != 0)
 		return sfs_err_set(err, SFS_E_TOO_BIG,
 		                   "ingest/%s holds more than 1 TiB; split it",
 		                   s->name);
-	record.db_id = sfs_router_hash(&e->router, r->key);
 	return add_record(s, &record, err);
 }
 

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 enum {
-	KEYS_SCRATCH_BYTES = 4096,
 	RACY_NS = 50000000, /* the clock of files may be as coarse as this */
 };
 
@@ -32,7 +31,7 @@ struct walk {
 	struct sfs_run_filler *filler; /* the second walk */
 	uint8_t *value;                /* the largest so far; second walk */
 	size_t value_cap;
-	uint8_t key[KEYS_SCRATCH_BYTES];
+	uint8_t key[SFS_ENGINE_KEY_BYTES];
 };
 
 /* The key of a name; false: it is none, or not spelled as it should be. */
@@ -72,6 +71,8 @@ static enum sfs_rc mark_file(void *arg, const struct sfs_key_file *file,
 	struct walk *w = arg;
 	struct sfs_engine *e = w->engine;
 	struct sfs_bytes key;
+	struct sfs_err why;
+	uint32_t db_id;
 
 	e->key_files++;
 	if (!key_of(w, file->name, file->name_len, &key)) {
@@ -86,8 +87,28 @@ static enum sfs_rc mark_file(void *arg, const struct sfs_key_file *file,
 	if ((uint64_t)file->st->st_size > e->context.value_max)
 		sfs_engine_problem(e, "keys/%.*s: larger than value_max",
 		                   (int)file->name_len, file->name);
-	e->marks[sfs_router_hash(&e->router, key)].keys += file_mark(w, file);
+	if (sfs_engine_place_key(e, key, &db_id, &why) == SFS_OK)
+		e->marks[db_id].keys += file_mark(w, file);
+	else
+		sfs_engine_problem(e, "keys/%.*s: %.400s", (int)file->name_len,
+		                   file->name, why.msg);
 	return sfs_engine_check(e, w->call, err);
+}
+
+/*
+ * The shards that a removed key may be in: all of them where columns that
+ * nobody knows would tell.
+ */
+static void removed_from(const struct sfs_engine *e, struct sfs_bytes key,
+                         uint32_t *first, uint32_t *end)
+{
+	struct sfs_err why;
+
+	*end = e->num_dbs;
+	if (sfs_engine_place_key(e, key, first, &why) == SFS_OK)
+		*end = *first + 1;
+	else
+		*first = 0;
 }
 
 static enum sfs_rc mark_removed(void *arg, const char *name, size_t len,
@@ -95,11 +116,15 @@ static enum sfs_rc mark_removed(void *arg, const char *name, size_t len,
 {
 	struct walk *w = arg;
 	struct sfs_engine *e = w->engine;
+	const uint64_t mark = mix(sfs_hash64(name, len), 1) | 1;
 	struct sfs_bytes key;
+	uint32_t first, end;
 
-	if (e->has_base && key_of(w, name, len, &key))
-		e->marks[sfs_router_hash(&e->router, key)].keys +=
-			mix(sfs_hash64(name, len), 1) | 1;
+	if (!e->has_base || !key_of(w, name, len, &key))
+		return sfs_engine_check(e, w->call, err);
+	removed_from(e, key, &first, &end);
+	for (; first < end; first++)
+		e->marks[first].keys += mark;
 	return sfs_engine_check(e, w->call, err);
 }
 
@@ -112,23 +137,6 @@ static enum sfs_rc note_stray(void *arg, const char *name, size_t len,
 	                   "config.yaml, message, tag, base, keys/, ingest/)",
 	                   (int)len, name);
 	return SFS_OK;
-}
-
-static enum sfs_rc count_file(void *arg, const struct sfs_key_file *file,
-                              struct sfs_err *err)
-{
-	struct sfs_engine *e = arg;
-
-	(void)file;
-	(void)err;
-	e->key_files++;
-	return SFS_OK;
-}
-
-enum sfs_rc sfs_engine_count_keys(struct sfs_engine *e, struct sfs_err *err)
-{
-	e->key_files = 0;
-	return sfs_files_walk_keys(e->files, count_file, e, err);
 }
 
 enum sfs_rc sfs_engine_mark_keys(struct sfs_engine *e,
@@ -237,7 +245,8 @@ static enum sfs_rc read_file(void *arg, const struct sfs_key_file *file,
 
 	if (!key_of(w, file->name, file->name_len, &record.key))
 		return SFS_OK;
-	record.db_id = sfs_router_hash(&e->router, record.key);
+	if (sfs_engine_place_key(e, record.key, &record.db_id, err) != SFS_OK)
+		return SFS_OK; /* it came meanwhile: the next time refuses it */
 	if (e->shards[record.db_id].state != SFS_SHARD_STALE)
 		return SFS_OK;
 	rc = read_value(w, file, &record.value, err);
@@ -255,13 +264,17 @@ static enum sfs_rc read_removed(void *arg, const char *name, size_t len,
 	struct sfs_engine *e = w->engine;
 	struct sfs_sort_record record = { .rank = RANK_REMOVED,
 		                          .is_delete = true };
+	enum sfs_rc rc = SFS_OK;
+	uint32_t end;
 
 	if (!key_of(w, name, len, &record.key))
 		return SFS_OK;
-	record.db_id = sfs_router_hash(&e->router, record.key);
-	if (e->shards[record.db_id].state != SFS_SHARD_STALE)
-		return SFS_OK;
-	return add(w, &record, err);
+	removed_from(e, record.key, &record.db_id, &end);
+	for (; rc == SFS_OK && record.db_id < end; record.db_id++) {
+		if (e->shards[record.db_id].state == SFS_SHARD_STALE)
+			rc = add(w, &record, err);
+	}
+	return rc;
 }
 
 enum sfs_rc sfs_engine_read_keys(struct sfs_engine *e,

@@ -105,6 +105,7 @@ enum sfs_rc sfs_parser_new(const struct sfs_parser_config *config,
 	for (i = 0; i < SFS_FIELD_CLASSES; i++)
 		sfs_buf_init(&p->decoded[i], p->text_max);
 	sfs_json_reader_init(&p->json, NULL, 0);
+	sfs_columns_init(&p->columns_of);
 	*out = p;
 	return SFS_OK;
 }
@@ -119,6 +120,7 @@ void sfs_parser_free(struct sfs_parser *p)
 	for (i = 0; i < SFS_FIELD_CLASSES; i++)
 		sfs_buf_release(&p->decoded[i]);
 	sfs_json_reader_release(&p->json);
+	sfs_columns_release(&p->columns_of);
 	sfs_free(p);
 }
 
@@ -224,6 +226,7 @@ void sfs_parser_rest(struct sfs_parser *p)
 	if (p->open_len == 0 || p->is_away || p->is_too_long)
 		sfs_buf_release(&p->held);
 	sfs_buf_release(&p->json.scratch);
+	sfs_columns_release(&p->columns_of);
 	for (size_t i = 0; i < SFS_FIELD_CLASSES; i++)
 		sfs_buf_release(&p->decoded[i]);
 }
@@ -353,7 +356,7 @@ static bool is_hopeless(const struct sfs_parser *p)
 static enum sfs_rc end_text(struct sfs_parser *p, struct sfs_bytes text,
                             struct sfs_err *err)
 {
-	struct sfs_record r = { .offset = p->offset };
+	struct sfs_record r = { .offset = p->offset, .line = p->line };
 	bool found = false;
 	enum sfs_rc rc;
 

@@ -3,6 +3,7 @@
 #define SFS_BUILD_PARSER_H
 
 #include "base/inflate.h"
+#include "format/columns.h"
 #include "format/keys.h"
 #include "shardyfs/adapter.h"
 #include "shardyfs/err.h"
@@ -40,7 +41,10 @@ struct sfs_record {
 	struct sfs_bytes key;
 	struct sfs_bytes value;
 	uint64_t offset; /* where it begins in the uncompressed bytes */
+	uint64_t line;   /* as of a bad record */
 	bool is_delete;  /* value is empty */
+	/* What it is routed by besides the key; NULL: it has none. */
+	const struct sfs_columns *columns;
 };
 
 /* A record that is none. The parser goes on behind it. */
@@ -71,6 +75,9 @@ struct sfs_parser_config {
 	enum sfs_ingest_format format;
 	enum sfs_key_encoding encoding;
 	size_t value_max; /* bytes of one value */
+	/* Whose columns records may have; borrowed; NULL: none. */
+	const struct sfs_sharding *sharding;
+	bool needs_columns; /* each record must have all of them */
 };
 
 struct sfs_parser;

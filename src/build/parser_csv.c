@@ -221,14 +221,68 @@ static bool has_other_separator(const struct sfs_parser *p,
 	       memchr(name.data, others[1], name.len) != NULL;
 }
 
+/* A column that keys are routed by. */
+static enum sfs_rc add_routed(struct sfs_parser *p, size_t at,
+                              unsigned *columns)
+{
+	for (unsigned i = 0; i < *columns; i++) {
+		if (p->column[i] == SFS_FIELD_COLUMNS && p->routed[i] == at)
+			return sfs_parser_refuse(
+				p, "%.100s: is there twice",
+				p->config.sharding->columns[at].name);
+	}
+	p->column[*columns] = SFS_FIELD_COLUMNS;
+	p->routed[(*columns)++] = (uint8_t)at;
+	return SFS_OK;
+}
+
+/* All that a record must have. */
+static enum sfs_rc check_routed(struct sfs_parser *p, unsigned columns)
+{
+	const struct sfs_sharding *s = p->config.sharding;
+
+	for (size_t at = 0; p->config.needs_columns && at < s->column_count;
+	     at++) {
+		const char *name = s->columns[at].name;
+		unsigned i = 0;
+
+		while (i < columns && (p->column[i] != SFS_FIELD_COLUMNS ||
+		                       p->routed[i] != at))
+			i++;
+		if (i < columns || strcmp(name, "key") == 0)
+			continue;
+		if (sfs_field_of_name(name, strlen(name)) != SFS_FIELD_NONE)
+			return sfs_parser_refuse(
+				p,
+				"column %.100s: means something else in a "
+				"table; write JSON Lines",
+				name);
+		return sfs_parser_refuse(
+			p, "expected a column %.100s: keys are routed by it",
+			name);
+	}
+	return SFS_OK;
+}
+
 static enum sfs_rc add_column(struct sfs_parser *p, struct sfs_bytes name,
                               enum sfs_field given[SFS_FIELD_CLASSES],
                               unsigned *columns)
 {
+	const struct sfs_sharding *s = p->config.sharding;
 	enum sfs_field field;
 	enum sfs_field_class class;
+	size_t at = s != NULL ? sfs_sharding_column(s, (const char *)name.data,
+	                                            name.len)
+	                      : 0;
 
 	field = sfs_field_of_name((const char *)name.data, name.len);
+	if ((field == SFS_FIELD_NONE || field == SFS_FIELD_COLUMNS) &&
+	    s != NULL && at < s->column_count)
+		return add_routed(p, at, columns);
+	if (field == SFS_FIELD_COLUMNS)
+		return sfs_parser_refuse(p, "columns: is for JSON Lines; a "
+		                            "table has a column of the name "
+		                            "of each");
 	class = sfs_field_class(field);
 	if (field == SFS_FIELD_NONE && has_other_separator(p, name))
 		return sfs_parser_refuse(
@@ -264,12 +318,15 @@ static enum sfs_rc read_header(struct sfs_parser *p, struct row *row,
 	}
 	if (given[SFS_FIELD_OF_KEY] == SFS_FIELD_NONE)
 		return sfs_parser_refuse(p, "expected a column key");
-	if (columns == 1)
+	if (given[SFS_FIELD_OF_VALUE] == SFS_FIELD_NONE &&
+	    given[SFS_FIELD_OF_DELETE] == SFS_FIELD_NONE)
 		return sfs_parser_refuse(p,
 		                         "expected a column value, "
 		                         "value_base64, value_json or delete");
-	p->columns = columns;
-	return SFS_OK;
+	rc = check_routed(p, columns);
+	if (rc == SFS_OK)
+		p->columns = columns;
+	return rc;
 }
 
 /* Says that it is the header which is bad. */
@@ -314,6 +371,7 @@ static enum sfs_rc read_cell(struct sfs_parser *p,
 	case SFS_FIELD_OF_DELETE:
 		return read_delete(p, cell->text, out);
 	case SFS_FIELD_OF_VALUE:
+	case SFS_FIELD_OF_COLUMNS:
 	case SFS_FIELD_OF_NOTHING:
 	case SFS_FIELD_CLASSES:
 		break;
@@ -351,6 +409,9 @@ static enum sfs_rc read_row(struct sfs_parser *p, struct row *row,
 	enum sfs_rc rc;
 	unsigned i;
 
+	sfs_parser_columns_begin(p);
+	if (p->config.sharding != NULL)
+		out->columns = &p->columns_of;
 	for (i = 0; i < p->columns; i++) {
 		if (row->is_over)
 			return sfs_parser_refuse(p, "expected %u cells, got %u",
@@ -358,7 +419,10 @@ static enum sfs_rc read_row(struct sfs_parser *p, struct row *row,
 		cell.field = p->column[i];
 		rc = next_cell(p, row, &p->decoded[sfs_field_class(cell.field)],
 		               &cell.text, err);
-		if (rc == SFS_OK)
+		if (rc == SFS_OK && cell.field == SFS_FIELD_COLUMNS)
+			rc = sfs_parser_column_set(p, p->routed[i], cell.text,
+			                           err);
+		else if (rc == SFS_OK)
 			rc = read_cell(p, &cell, &value, out, err);
 		if (rc != SFS_OK)
 			return rc;

@@ -14,8 +14,8 @@
 #include <string.h>
 
 static const char *const NAMES[] = {
-	"key",          "key_hex",    "key_base64", "value",
-	"value_base64", "value_json", "delete",     NULL,
+	"key",        "key_hex", "key_base64", "value", "value_base64",
+	"value_json", "delete",  "columns",    NULL,
 };
 
 enum { NAMES_COUNT = sizeof(NAMES) / sizeof(NAMES[0]) - 1 };
@@ -49,6 +49,8 @@ enum sfs_field_class sfs_field_class(enum sfs_field field)
 		return SFS_FIELD_OF_VALUE;
 	case SFS_FIELD_DELETE:
 		return SFS_FIELD_OF_DELETE;
+	case SFS_FIELD_COLUMNS:
+		return SFS_FIELD_OF_COLUMNS;
 	case SFS_FIELD_NONE:
 		break;
 	}
@@ -66,15 +68,19 @@ enum sfs_rc sfs_field_refuse_name(struct sfs_parser *p, const char *what,
 	char quoted[SFS_PARSER_QUOTE_BYTES];
 	const char *nearest = sfs_nearest(NAMES, name, len);
 
-	if (is_word("columns", name, len))
-		return sfs_parser_refuse(p, "columns: needs CEL routing, which "
-		                            "this version does not have");
 	if (is_word("vector", name, len) || is_word("payload", name, len))
 		return sfs_parser_refuse(p,
 		                         "%.*s: needs vector snapshots, which "
 		                         "this version does not have",
 		                         (int)len, name);
 	sfs_parser_quote(name, len, quoted);
+	if (p->config.sharding != NULL &&
+	    sfs_sharding_column(p->config.sharding, name, len) <
+	            p->config.sharding->column_count)
+		return sfs_parser_refuse(p,
+		                         "unknown %s %s: a column of routing "
+		                         "goes into \"columns\": {%s: ...}",
+		                         what, quoted, quoted);
 	if (nearest != NULL)
 		return sfs_parser_refuse(p, "unknown %s %s: did you mean %s?",
 		                         what, quoted, nearest);
@@ -87,6 +93,10 @@ enum sfs_rc sfs_field_refuse_name(struct sfs_parser *p, const char *what,
 
 enum sfs_rc sfs_field_check(struct sfs_parser *p, enum sfs_field field)
 {
+	if (field == SFS_FIELD_COLUMNS && p->config.sharding == NULL)
+		return sfs_parser_refuse(p, "columns: keys are routed by hash "
+		                            "here; leave them out, or set cel "
+		                            "in config.yaml");
 	if ((field != SFS_FIELD_KEY_HEX && field != SFS_FIELD_KEY_BASE64) ||
 	    p->config.encoding == SFS_KEY_RAW)
 		return SFS_OK;
@@ -222,7 +232,8 @@ static int base64_value(uint8_t c)
 }
 
 /* RFC 4648, section 4: padded, and the bits behind the last byte are 0. */
-static bool decode_base64(struct sfs_bytes text, uint8_t *out, size_t *len_out)
+bool sfs_parser_decode_base64(struct sfs_bytes text, uint8_t *out,
+                              size_t *len_out)
 {
 	size_t padding = 0;
 	uint32_t bits = 0;
@@ -256,7 +267,7 @@ static enum sfs_rc decode(struct sfs_parser *p, const struct sfs_field_text *t,
 		return sfs_err_set(err, SFS_E_NO_MEMORY,
 		                   "parser: out of memory");
 	if (is_hex ? !decode_hex(t->text, room, &len)
-	           : !decode_base64(t->text, room, &len))
+	           : !sfs_parser_decode_base64(t->text, room, &len))
 		return sfs_parser_refuse(p, "%s: expected %s",
 		                         sfs_field_name(t->field),
 		                         is_hex ? "two hexadecimal digits a "

@@ -15,7 +15,8 @@
  */
 enum {
 	SFS_PARSER_REASON_BYTES = 256,
-	SFS_PARSER_COLUMNS_MAX = 3, /* a key, a value, delete */
+	/* a key, a value, delete; and those of routing */
+	SFS_PARSER_COLUMNS_MAX = 3 + SFS_COLUMNS_MAX,
 	SFS_KV_HEAD_BYTES = 8,
 };
 
@@ -29,6 +30,7 @@ enum sfs_field {
 	SFS_FIELD_VALUE_BASE64,
 	SFS_FIELD_VALUE_JSON,
 	SFS_FIELD_DELETE,
+	SFS_FIELD_COLUMNS, /* in a table: one of them */
 };
 
 enum sfs_field_class {
@@ -36,6 +38,7 @@ enum sfs_field_class {
 	SFS_FIELD_OF_KEY,
 	SFS_FIELD_OF_VALUE,
 	SFS_FIELD_OF_DELETE,
+	SFS_FIELD_OF_COLUMNS,
 	SFS_FIELD_CLASSES,
 };
 
@@ -68,10 +71,12 @@ struct sfs_parser {
 	enum sfs_csv_state csv_state;
 	unsigned columns; /* 0: the header did not come yet */
 	enum sfs_field column[SFS_PARSER_COLUMNS_MAX];
+	uint8_t routed[SFS_PARSER_COLUMNS_MAX]; /* COLUMNS: its index */
 
 	/* Scratch, for one record. */
 	struct sfs_buf decoded[SFS_FIELD_CLASSES];
 	struct sfs_json_reader json;
+	struct sfs_columns columns_of; /* the record is routed by */
 	uint8_t integer[8];
 	char reason[SFS_PARSER_REASON_BYTES];
 };
@@ -168,6 +173,33 @@ enum sfs_rc sfs_field_check_key(struct sfs_parser *p,
                                 struct sfs_bytes key) SFS_NODISCARD;
 enum sfs_rc sfs_field_check_value_len(struct sfs_parser *p,
                                       uint64_t len) SFS_NODISCARD;
+
+/* parser_columns.c: routing columns of the open record, which has none yet. */
+void sfs_parser_columns_begin(struct sfs_parser *p);
+
+/* The index of a column that a record may have; CORRUPT with the reason. */
+enum sfs_rc sfs_parser_column_find(struct sfs_parser *p, const char *name,
+                                   size_t len, size_t *out) SFS_NODISCARD;
+
+/* From its text; bytes are Base64. */
+enum sfs_rc sfs_parser_column_set(struct sfs_parser *p, size_t at,
+                                  struct sfs_bytes text,
+                                  struct sfs_err *err) SFS_NODISCARD;
+
+/* The member "columns", behind its name. */
+enum sfs_rc sfs_parser_columns_read(struct sfs_parser *p,
+                                    struct sfs_err *err) SFS_NODISCARD;
+
+/* CORRUPT: one is missing that the record must have. */
+enum sfs_rc sfs_parser_columns_end(struct sfs_parser *p,
+                                   struct sfs_record *out) SFS_NODISCARD;
+
+/* "a number", of a token of that type. */
+const char *sfs_parser_type_name(enum sfs_json_type type);
+
+/* False: it is no Base64. out may be text itself. */
+bool sfs_parser_decode_base64(struct sfs_bytes text, uint8_t *out,
+                              size_t *len_out);
 
 /* A reader over text that uses the parser's scratch. */
 void sfs_parser_json_init(struct sfs_parser *p, const char *text, size_t len);

@@ -174,31 +174,6 @@ static void quote_token(struct sfs_parser *p,
 	                 p->json.pos - token->offset, out);
 }
 
-static const char *type_name(enum sfs_json_type type)
-{
-	switch (type) {
-	case SFS_JSON_NULL:
-		return "null";
-	case SFS_JSON_BOOL:
-		return "a boolean";
-	case SFS_JSON_INT:
-	case SFS_JSON_DOUBLE:
-		return "a number";
-	case SFS_JSON_STRING:
-		return "a string";
-	case SFS_JSON_OBJECT_BEGIN:
-		return "an object";
-	case SFS_JSON_ARRAY_BEGIN:
-		return "an array";
-	case SFS_JSON_END:
-	case SFS_JSON_KEY:
-	case SFS_JSON_OBJECT_END:
-	case SFS_JSON_ARRAY_END:
-		break;
-	}
-	return "nothing";
-}
-
 static enum sfs_rc refuse_type(struct sfs_parser *p, enum sfs_field field,
                                enum sfs_json_type type)
 {
@@ -211,7 +186,8 @@ static enum sfs_rc refuse_type(struct sfs_parser *p, enum sfs_field field,
 		               ? " (key_encoding is utf8)"
 		               : " (key_encoding is raw)";
 	return sfs_parser_refuse(p, "%s: expected a string, got %s%s",
-	                         sfs_field_name(field), type_name(type), hint);
+	                         sfs_field_name(field),
+	                         sfs_parser_type_name(type), hint);
 }
 
 static enum sfs_rc read_key(struct sfs_parser *p, enum sfs_field field,
@@ -234,7 +210,8 @@ static enum sfs_rc read_key(struct sfs_parser *p, enum sfs_field field,
 	    sfs_field_integer_key(p, (uint64_t)token->integer, &m->key))
 		return SFS_OK;
 	if (!is_number)
-		return sfs_field_refuse_integer(p, type_name(token->type));
+		return sfs_field_refuse_integer(
+			p, sfs_parser_type_name(token->type));
 	quote_token(p, token, quoted);
 	return sfs_field_refuse_integer(p, quoted);
 }
@@ -283,6 +260,8 @@ static enum sfs_rc read_member(struct sfs_parser *p, enum sfs_field field,
 	m->given[class] = field;
 	if (field == SFS_FIELD_VALUE_JSON)
 		return read_raw_value(p, m, err);
+	if (field == SFS_FIELD_COLUMNS)
+		return sfs_parser_columns_read(p, err);
 	rc = sfs_json_next(&p->json, &token, &why);
 	if (rc != SFS_OK)
 		return json_failed(p, rc, &why, err);
@@ -293,7 +272,7 @@ static enum sfs_rc read_member(struct sfs_parser *p, enum sfs_field field,
 	if (token.type != SFS_JSON_BOOL)
 		return sfs_parser_refuse(
 			p, "delete: expected true or false, got %s",
-			type_name(token.type));
+			sfs_parser_type_name(token.type));
 	m->is_delete = token.boolean;
 	return SFS_OK;
 }
@@ -374,8 +353,11 @@ static enum sfs_rc read_any(struct sfs_parser *p, struct sfs_bytes line,
 		return json_failed(p, rc, &why, err);
 	if (token.type != SFS_JSON_OBJECT_BEGIN)
 		return sfs_parser_refuse(p, "expected an object, got %s",
-		                         type_name(token.type));
+		                         sfs_parser_type_name(token.type));
+	sfs_parser_columns_begin(p);
 	rc = read_members(p, &m, err);
+	if (rc == SFS_OK)
+		rc = sfs_parser_columns_end(p, out);
 	out->key = m.key;
 	out->value = m.value;
 	out->is_delete = m.is_delete;
@@ -390,7 +372,8 @@ enum sfs_rc sfs_jsonl_read(struct sfs_parser *p, struct sfs_bytes line,
 
 	skip_space(&c);
 	*found = c.at < c.end;
-	if (!*found || (!p->is_slow && read_common(p, line, out)))
+	if (!*found || (!p->is_slow && !p->config.needs_columns &&
+	                read_common(p, line, out)))
 		return SFS_OK;
 	return read_any(p, line, out, err);
 }

@@ -77,7 +77,7 @@ static enum sfs_rc read_record(struct sfs_parser *p, const uint8_t *data,
 static enum sfs_rc end_record(struct sfs_parser *p, const uint8_t *data,
                               struct sfs_err *err)
 {
-	struct sfs_record r = { .offset = p->offset };
+	struct sfs_record r = { .offset = p->offset, .line = p->line };
 
 	if (read_record(p, data, &r) == SFS_OK)
 		return sfs_parser_give(p, &r, err);
@@ -157,12 +157,22 @@ static enum sfs_rc feed_whole(struct sfs_parser *p, const uint8_t *data,
 	return SFS_OK;
 }
 
+static enum sfs_rc refuse_file(struct sfs_parser *p, struct sfs_err *err)
+{
+	(void)sfs_parser_refuse(p, "keys are routed by columns, which .kv "
+	                           "records do not have: write .jsonl, .csv or "
+	                           ".tsv");
+	return sfs_parser_give_bad(p, true, err);
+}
+
 enum sfs_rc sfs_kv_feed(struct sfs_parser *p, const uint8_t *data, size_t len,
                         struct sfs_err *err)
 {
 	enum sfs_rc rc = SFS_OK;
 	size_t used;
 
+	if (p->config.needs_columns && len > 0 && !p->is_over)
+		rc = refuse_file(p, err);
 	while (len > 0 && !p->is_over && rc == SFS_OK) {
 		used = 0;
 		if (p->open_len == 0)

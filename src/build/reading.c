@@ -51,6 +51,8 @@ enum sfs_rc sfs_source_open_reading(struct sfs_source *s,
 		.format = s->format,
 		.encoding = e->config.key_encoding,
 		.value_max = e->context.value_max,
+		.sharding = e->router.sharding,
+		.needs_columns = e->router.needs_columns,
 	};
 	enum sfs_rc rc = SFS_OK;
 

@@ -107,51 +107,6 @@ static enum sfs_rc make_shards(struct sfs_engine *e, uint32_t num_dbs,
 	                   e->name);
 }
 
-static uint64_t shards_for(uint64_t records, uint64_t per_shard)
-{
-	uint64_t n = records / per_shard + (records % per_shard > 0);
-
-	return n > 0 ? n : 1;
-}
-
-/*
- * With max_keys_per_shard the number of shards follows from that of the
- * records: they were only counted, and are read a second time.
- */
-static enum sfs_rc choose_num_dbs(struct sfs_engine *e, uint32_t *out,
-                                  const struct sfs_call *call,
-                                  struct sfs_err *err)
-{
-	uint64_t records;
-	uint64_t wanted;
-	enum sfs_rc rc;
-
-	*out = e->config.num_dbs;
-	if (*out > 0)
-		return SFS_OK;
-	rc = sfs_engine_count_keys(e, err);
-	if (rc != SFS_OK)
-		return rc;
-	pthread_mutex_lock(&e->lock);
-	records = sfs_engine_records_locked(e);
-	pthread_mutex_unlock(&e->lock);
-	wanted = shards_for(records + e->key_files,
-	                    e->config.max_keys_per_shard);
-	if (wanted > SFS_NUM_DBS_MAX)
-		return sfs_err_set(err, SFS_E_INVALID,
-		                   "config.yaml: max_keys_per_shard makes "
-		                   "%" PRIu64 " shards; %d is the limit",
-		                   wanted, SFS_NUM_DBS_MAX);
-	*out = (uint32_t)wanted;
-	if (e->runs != NULL && e->router.num_dbs == *out)
-		return SFS_OK;
-	e->reparses++;
-	rc = sfs_engine_reparse(e, *out, err);
-	if (rc == SFS_OK)
-		rc = sfs_engine_catch_up(e, call, err);
-	return rc;
-}
-
 /* --- what is stale ------------------------------------------------------- */
 
 static enum sfs_rc wait_for_writers(struct sfs_engine *e,
@@ -269,7 +224,7 @@ static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
 	if (rc == SFS_OK)
 		rc = load_base(e, call, err);
 	if (rc == SFS_OK)
-		rc = choose_num_dbs(e, &num_dbs, call, err);
+		rc = sfs_engine_choose_placement(e, &num_dbs, call, err);
 	if (rc == SFS_OK)
 		rc = make_shards(e, num_dbs, err);
 	if (rc == SFS_OK) {

@@ -310,7 +310,6 @@ static enum sfs_rc make_runs(struct sfs_engine *e, uint32_t num_dbs,
 	};
 	enum sfs_rc rc;
 
-	sfs_router_init_hash(&e->router, e->config.key_encoding, num_dbs);
 	rc = sfs_runs_new(&config, &e->runs, err);
 	for (int i = 0; rc == SFS_OK && i < SFS_ENGINE_SLOTS; i++)
 		rc = sfs_run_filler_new(e->runs, &e->slots[i].filler, err);
@@ -318,15 +317,17 @@ static enum sfs_rc make_runs(struct sfs_engine *e, uint32_t num_dbs,
 }
 
 enum sfs_rc sfs_engine_reparse(struct sfs_engine *e, uint32_t num_dbs,
+                               struct sfs_placement *placement,
                                struct sfs_err *err)
 {
-	enum sfs_rc rc = SFS_OK;
+	enum sfs_rc rc;
 
 	sfs_engine_sources_free(e);
 	sfs_engine_slots_free(e);
 	sfs_runs_free(e->runs);
 	e->runs = NULL;
-	if (num_dbs > 0)
+	rc = sfs_engine_set_router(e, num_dbs, placement, err);
+	if (rc == SFS_OK && num_dbs > 0)
 		rc = make_runs(e, num_dbs, err);
 	if (rc != SFS_OK) {
 		sfs_engine_slots_free(e);

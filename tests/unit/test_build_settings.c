@@ -121,7 +121,7 @@ static void a_config_has_a_largest_size(void)
 {
 	struct sfs_staged_file *f = open_staged(TOP, "config.yaml", O_RDWR);
 
-	IS_INT(sfs_staged_truncate(f, 1 << 20, &err), SFS_OK);
+	IS_INT(sfs_staged_truncate(f, 2 << 20, &err), SFS_OK);
 	IS_INT(sfs_staged_flush(f, NULL, &err), SFS_E_INVALID);
 	HAS_STR(err.msg, "larger than");
 	sfs_staged_close(f);

@@ -17,7 +17,9 @@ struct sample {
 
 static void check(enum sfs_ingest_format format, const struct sample *s)
 {
-	struct parser_log l = { .config = { format, s->encoding, VALUE_MAX } };
+	struct parser_log l = { .config = { .format = format,
+		                            .encoding = s->encoding,
+		                            .value_max = VALUE_MAX } };
 
 	parser_log_run(&l, s->text, strlen(s->text), 0);
 	if (strcmp(l.text.data, s->says) != 0)
@@ -210,8 +212,8 @@ static const struct sample JSONL_BAD[] = {
 	  "0 bad 1: unknown member \"zzz?\": expected key, key_hex, "
 	  "key_base64, value, value_base64, value_json, delete\n" },
 	{ U64, "{\"columns\":{\"region\":\"eu\"},\"key\":1,\"value\":\"a\"}",
-	  "0 bad 1: columns: needs CEL routing, which this version does not "
-	  "have\n" },
+	  "0 bad 1: columns: keys are routed by hash here; leave them out, "
+	  "or set cel in config.yaml\n" },
 	{ U64, "{\"key\":1,\"vector\":[1]}",
 	  "0 bad 1: vector: needs vector snapshots, which this version does "
 	  "not have\n" },
@@ -255,8 +257,9 @@ static void a_bad_line_is_refused_and_reading_goes_on(void)
 static void deep_json_is_bounded(void)
 {
 	enum { DEPTH = 100000 };
-	struct parser_log l = { .config = { SFS_INGEST_JSONL, U64,
-		                            VALUE_MAX } };
+	struct parser_log l = { .config = { .format = SFS_INGEST_JSONL,
+		                            .encoding = U64,
+		                            .value_max = VALUE_MAX } };
 	static char text[DEPTH + 64];
 	int len = snprintf(text, 64, "{\"key\":1,\"value_json\":");
 
@@ -423,7 +426,9 @@ static void put_kv(struct sfs_buf *b, const char *key, size_t key_len,
 static void check_kv(enum sfs_key_encoding encoding, struct sfs_buf *b,
                      const char *says)
 {
-	struct parser_log l = { .config = { SFS_INGEST_KV, encoding, 100 } };
+	struct parser_log l = { .config = { .format = SFS_INGEST_KV,
+		                            .encoding = encoding,
+		                            .value_max = 100 } };
 	size_t cut;
 
 	for (cut = 0; cut < 20; cut++) {
@@ -530,7 +535,9 @@ static void check_failure(enum sfs_ingest_format format, struct sfs_bytes text,
 {
 	const struct sfs_parser_events events = { .record = fail_record,
 		                                  .bad = fail_bad };
-	const struct sfs_parser_config config = { format, U64, 100 };
+	const struct sfs_parser_config config = { .format = format,
+		                                  .encoding = U64,
+		                                  .value_max = 100 };
 	struct sfs_parser *p;
 	struct sfs_err err;
 	uint64_t offset;
@@ -566,7 +573,9 @@ static void what_an_event_answers_ends_the_feeding(void)
 
 static void a_config_that_is_none_is_invalid(void)
 {
-	struct sfs_parser_config config = { SFS_INGEST_KV, U64, SIZE_MAX };
+	struct sfs_parser_config config = { .format = SFS_INGEST_KV,
+		                            .encoding = U64,
+		                            .value_max = SIZE_MAX };
 	const struct sfs_parser_events events = { .record = fail_record,
 		                                  .bad = fail_bad };
 	struct sfs_parser *p;

@@ -499,8 +499,9 @@ static enum sfs_rc count_bad(void *arg, const struct sfs_bad_record *bad,
 
 static enum sfs_rc run_scarce(const struct input *in, unsigned *count)
 {
-	const struct sfs_parser_config config = { in->format, SFS_KEY_U64BE,
-		                                  VALUE_MAX };
+	const struct sfs_parser_config config = { .format = in->format,
+		                                  .encoding = SFS_KEY_U64BE,
+		                                  .value_max = VALUE_MAX };
 	const struct sfs_parser_events events = { .record = count_record,
 		                                  .bad = count_bad,
 		                                  .arg = count };
