@@ -50,6 +50,11 @@ enum sfs_ctl_option_id {
 	SFS_CTL_INPUT_FORMAT,
 	SFS_CTL_NUM_DBS,
 	SFS_CTL_MAX_KEYS_PER_SHARD,
+	SFS_CTL_CEL,
+	SFS_CTL_CEL_COLUMNS,
+	SFS_CTL_ROUTING_VALUES,
+	SFS_CTL_RANGES,
+	SFS_CTL_BOUNDS,
 	SFS_CTL_KEY_ENCODING,
 	SFS_CTL_PAGE_SIZE,
 	SFS_CTL_BASE,
@@ -108,6 +113,11 @@ struct sfs_ctl_args {
 	const char *input_format;
 	uint32_t num_dbs;
 	uint64_t max_keys_per_shard;
+	const char *cel;
+	const char *cel_columns;    /* NAME:TYPE,NAME:TYPE */
+	const char *routing_values; /* VALUE,VALUE; or "inferred" */
+	const char *ranges;         /* "auto" */
+	const char *bounds;         /* KEY,KEY */
 	enum sfs_key_encoding key_encoding;
 	int64_t page_size; /* 0: auto; -1: not given */
 	const char *base;

@@ -21,10 +21,110 @@ enum { COPY_BYTES = 1 << 20 };
 
 /* --- what is asked for --------------------------------------------------- */
 
+/* Digits, which stand for a number, are left without quotes. */
+static bool is_number(const char *text)
+{
+	const char *digits = text + (text[0] == '-');
+	size_t len = strspn(digits, "0123456789");
+
+	return len > 0 &&
+	       strcmp(digits + len, digits[len] == 'u' ? "u" : "") == 0;
+}
+
+/* Adds the parts of "a,b" in quotes, between them ", ". */
+static enum sfs_rc add_list(struct sfs_buf *out, const char *list,
+                            bool has_numbers, struct sfs_err *err)
+{
+	char *copy = sfs_strdup(list);
+	char *rest = copy;
+	const char *item;
+
+	if (copy == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	while ((item = strsep(&rest, ",")) != NULL) {
+		sfs_buf_puts(out, item != copy ? ", " : "");
+		if (has_numbers && is_number(item))
+			sfs_buf_puts(out, item);
+		else
+			sfs_build_config_quote(out, item);
+	}
+	sfs_free(copy);
+	return SFS_OK;
+}
+
+/* "region:string,tier:int" as a YAML mapping. */
+static enum sfs_rc add_columns(struct sfs_buf *out, const char *list,
+                               struct sfs_err *err)
+{
+	char *copy = sfs_strdup(list);
+	char *rest = copy;
+	enum sfs_rc rc = SFS_OK;
+	char *name, *type;
+
+	if (copy == NULL)
+		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
+	while (rc == SFS_OK && (type = strsep(&rest, ",")) != NULL) {
+		sfs_buf_puts(out, type != copy ? ", " : "");
+		name = strsep(&type, ":");
+		if (type == NULL) {
+			rc = sfs_err_set(err, SFS_E_INVALID,
+			                 "--cel-columns=%s: must be like "
+			                 "region:string,tier:int",
+			                 list);
+			break;
+		}
+		sfs_build_config_quote(out, name);
+		sfs_buf_puts(out, ": ");
+		sfs_build_config_quote(out, type);
+	}
+	sfs_free(copy);
+	return rc;
+}
+
+static enum sfs_rc compose_routing(const struct sfs_ctl_args *args,
+                                   struct sfs_buf *out, struct sfs_err *err)
+{
+	enum sfs_rc rc = SFS_OK;
+
+	if (args->cel != NULL) {
+		sfs_buf_puts(out, "cel: ");
+		sfs_build_config_quote(out, args->cel);
+		sfs_buf_putc(out, '\n');
+	}
+	if (args->cel_columns != NULL) {
+		sfs_buf_puts(out, "cel_columns: {");
+		rc = add_columns(out, args->cel_columns, err);
+		sfs_buf_puts(out, "}\n");
+	}
+	if (rc == SFS_OK && args->routing_values != NULL &&
+	    strcmp(args->routing_values, "inferred") == 0) {
+		sfs_buf_puts(out, "routing_values: inferred\n");
+	} else if (rc == SFS_OK && args->routing_values != NULL) {
+		sfs_buf_puts(out, "routing_values: [");
+		rc = add_list(out, args->routing_values, true, err);
+		sfs_buf_puts(out, "]\n");
+	}
+	if (args->ranges != NULL) {
+		sfs_buf_puts(out, "ranges: ");
+		sfs_build_config_quote(out, args->ranges);
+		sfs_buf_putc(out, '\n');
+	}
+	if (rc == SFS_OK && args->bounds != NULL) {
+		sfs_buf_puts(out, "sharding: {strategy: range, bounds: [");
+		rc = add_list(out, args->bounds, false, err);
+		sfs_buf_puts(out, "]}\n");
+	}
+	return rc;
+}
+
 /* config.yaml of the options that were given. */
 static enum sfs_rc compose_config(const struct sfs_ctl_args *args,
                                   struct sfs_buf *out, struct sfs_err *err)
 {
+	enum sfs_rc rc = compose_routing(args, out, err);
+
+	if (rc != SFS_OK)
+		return rc;
 	if (args->key_encoding != SFS_KEY_INVALID)
 		sfs_buf_printf(out, "key_encoding: %s\n",
 		               sfs_key_encoding_text(args->key_encoding));

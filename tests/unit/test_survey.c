@@ -139,8 +139,10 @@ static void too_many_values_are_refused_with_a_hint(void)
 
 	memset(text, 'x', sizeof(text) - 1);
 	for (i = 0; rc == SFS_OK && i < 2000; i++) {
-		(void)snprintf(text, 6, "%05d", i);
-		text[5] = 'x';
+		text[0] = (char)('0' + i / 1000);
+		text[1] = (char)('0' + i / 100 % 10);
+		text[2] = (char)('0' + i / 10 % 10);
+		text[3] = (char)('0' + i % 10);
 		rc = add_text(s, text);
 	}
 	IS_INT(rc, SFS_E_TOO_BIG);
