@@ -281,9 +281,8 @@ enum sfs_rc sfs_router_token(const struct sfs_router *r, struct sfs_bytes key,
                              const struct sfs_columns *columns,
                              struct sfs_cel_value *out, struct sfs_err *err)
 {
-	struct sfs_cel_value values[SFS_COLUMNS_MAX] = {
-		{ .kind = SFS_CEL_INVALID }
-	};
+	struct sfs_cel_value values[SFS_COLUMNS_MAX];
+	const size_t count = r->sharding->column_count;
 	struct sfs_cel_scratch *scratch = get_scratch(err);
 	const char *missing;
 	enum sfs_rc rc;
@@ -294,10 +293,12 @@ enum sfs_rc sfs_router_token(const struct sfs_router *r, struct sfs_bytes key,
 		return sfs_err_set(err, SFS_E_INVALID,
 		                   "column %s is needed to route a key",
 		                   missing);
-	if (columns != NULL)
-		memcpy(values, columns->values,
-		       r->sharding->column_count * sizeof(values[0]));
-	if (r->key_column < r->sharding->column_count &&
+	for (size_t i = 0; i < count; i++) { /* not all: they are many */
+		values[i].kind = SFS_CEL_INVALID;
+		if (columns != NULL)
+			values[i] = columns->values[i];
+	}
+	if (r->key_column < count &&
 	    values[r->key_column].kind == SFS_CEL_INVALID)
 		values[r->key_column] = key_value(r, key);
 	rc = sfs_cel_eval(r->program, values, scratch, out, err);
