@@ -99,7 +99,7 @@ struct sfs_shard {
 	enum sfs_shard_state state;
 	struct sfs_shard_mark mark; /* that it was built from */
 	uint32_t next_attempt;
-	bool is_touched; /* the build changes it */
+	bool is_touched; /* the build has records for it */
 	bool has_object; /* of this attempt, or may; one in its place stays */
 	struct sfs_merge_counts counts;
 	struct sfs_attempt_result result; /* BUILT, LINKED; owned strings */
@@ -301,6 +301,10 @@ enum sfs_rc sfs_engine_measure_shard(struct sfs_engine *e, uint32_t db_id,
                                      struct sfs_merge_counts *out,
                                      const struct sfs_call *call,
                                      struct sfs_err *err) SFS_NODISCARD;
+/* What becomes of a shard with these counts; none: it is not touched. */
+enum sfs_shard_state
+sfs_engine_state_for(const struct sfs_engine *e, uint32_t db_id,
+                     const struct sfs_merge_counts *counts);
 void sfs_shard_release(struct sfs_shard *s);
 
 /* settle.c. prepare: everything but the building of shards. */

@@ -238,13 +238,22 @@ struct plan {
 	uint32_t empty;
 };
 
-static void add_counts(struct plan *plan, const struct sfs_merge_counts *c)
+static void add_shard(struct plan *plan, const struct sfs_engine *e,
+                      uint32_t db_id, const struct sfs_merge_counts *c)
 {
-	plan->counts.rows += c->rows;
-	plan->counts.value_bytes += c->value_bytes;
+	enum sfs_shard_state state = sfs_engine_state_for(e, db_id, c);
+
 	plan->counts.adds += c->adds;
 	plan->counts.changes += c->changes;
 	plan->counts.deletes += c->deletes;
+	if (sfs_merge_changes_nothing(c)) {
+		plan->linked += state == SFS_SHARD_LINKED;
+		plan->empty += state == SFS_SHARD_EMPTY;
+		return;
+	}
+	plan->touched++;
+	plan->counts.rows += c->rows;
+	plan->counts.value_bytes += c->value_bytes;
 }
 
 /* Merges what is stale, and takes what is known of the rest. */
@@ -259,20 +268,14 @@ static enum sfs_rc make_plan(struct sfs_engine *e, struct plan *plan,
 		struct sfs_shard *s = &e->shards[i];
 
 		counts = s->counts;
-		if (!s->is_touched) {
-			if (e->has_base && e->base->shards[i].db_url != NULL)
-				plan->linked++;
-			else
-				plan->empty++;
-			continue;
-		}
-		plan->touched++;
-		if (s->state == SFS_SHARD_STALE)
+		if (!s->is_touched)
+			counts = (struct sfs_merge_counts){ 0 };
+		else if (s->state == SFS_SHARD_STALE)
 			rc = sfs_engine_measure_shard(e, i, memory, &counts,
 			                              call, err);
 		if (rc == SFS_OK)
-			add_counts(plan, &counts);
-		if (rc == SFS_OK)
+			add_shard(plan, e, i, &counts);
+		if (rc == SFS_OK && s->is_touched)
 			rc = sfs_engine_check(e, call, err);
 	}
 	sfs_slabs_put(e->context.slabs, memory);

@@ -111,9 +111,17 @@ struct sfs_merge_counts {
 	uint64_t rows;
 	uint64_t value_bytes;
 	uint64_t adds;    /* not in base */
-	uint64_t changes; /* in base, and replaced (not compared) */
+	uint64_t changes; /* in base, with another value */
 	uint64_t deletes; /* in base, and removed */
 };
+
+/* What comes out are the base's pairs, and nothing else. */
+static inline bool
+sfs_merge_changes_nothing(const struct sfs_merge_counts *counts)
+{
+	return counts->adds == 0 && counts->changes == 0 &&
+	       counts->deletes == 0;
+}
 
 /* NO_MEMORY, too, if there are more runs than memory has buffers for. */
 enum sfs_rc sfs_merge_open(struct sfs_runs *r,

@@ -4,7 +4,7 @@
  * second one, here, follows it and reads the values, too.
  *
  * Memory: what the caller gave (an eighth of it for the order), about 400
- * bytes a run, the longest key, the longest value that is in the base or
+ * bytes a run, 64 KiB of a value of the base, the longest key, the longest value that is in the base or
  * crosses a buffer's end, and, where keys are longer than a stream's buffer,
  * one key a run.
  */
@@ -73,6 +73,7 @@ void sfs_merge_close(struct sfs_merge *m)
 	sfs_free(m->sources);
 	sfs_free(m->tree);
 	sfs_run_big_release(&m->group_tail);
+	sfs_run_big_release(&m->base_part);
 	sfs_run_big_release(&m->long_key);
 	sfs_run_big_release(&m->value);
 	sfs_free(m);

@@ -56,7 +56,9 @@ struct sfs_run_stream {
 struct sfs_run_source {
 	struct sfs_run_head head; /* the current record, unless is_done */
 	const uint8_t *tail;
-	uint64_t left; /* records behind the current one */
+	uint64_t left;       /* records behind the current one */
+	uint64_t value_at;   /* the current value's place; of the first walk */
+	uint64_t value_next; /* the next one's */
 	bool is_done;
 	bool is_base;
 	bool is_whole;               /* buf holds the whole segment */
@@ -159,8 +161,11 @@ struct sfs_merge {
 	/* the group of equal keys that the first walk is in */
 	struct sfs_run_head first;
 	bool has_group;
-	bool first_is_base;
+	uint32_t first_source;
+	uint64_t first_value; /* its place, unless it is the base's */
 	bool is_in_base;
+	bool is_same; /* the base has that value, too */
+	struct sfs_run_big base_part;
 	struct sfs_run_big group_tail;
 
 	/* the pair that is handed out */
@@ -191,6 +196,11 @@ enum sfs_rc sfs_merge_advance_base(struct sfs_merge *m,
                                    struct sfs_run_source *s,
                                    const struct sfs_call *call,
                                    struct sfs_err *err) SFS_NODISCARD;
+
+/* runs_same.c: has the base's current pair the value of m->first? */
+enum sfs_rc sfs_merge_is_same(struct sfs_merge *m, bool *is_same,
+                              const struct sfs_call *call,
+                              struct sfs_err *err) SFS_NODISCARD;
 
 /* One shard's merge without a base, for compaction. */
 struct sfs_merge_part {

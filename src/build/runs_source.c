@@ -90,6 +90,7 @@ void sfs_run_source_rewind(struct sfs_run_source *s)
 	at += heads;
 	set_stream(s, &s->tails, at, segment->tail_bytes);
 	at += segment->tail_bytes;
+	s->value_next = at;
 	set_stream(s, &s->values, at, segment->value_bytes);
 }
 

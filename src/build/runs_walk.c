@@ -4,7 +4,8 @@
  * each node with the first 8 bytes of its key beside it, so that keys which
  * differ there are ordered without touching anything else. Equal keys come
  * out by falling rank, the base last: the first of such a group is kept and
- * the others are not. It reads heads and tails only, and notes the order.
+ * the others are not. It reads heads and tails, and only those values that
+ * may be equal to what they replace in the base; and it notes the order.
  */
 #include "build/runs_merge.h"
 
@@ -64,6 +65,8 @@ static inline enum sfs_rc advance(struct sfs_merge *m, struct sfs_run_source *s,
 	}
 	s->left--;
 	rc = sfs_run_source_take_head(s, err);
+	s->value_at = s->value_next;
+	s->value_next += sfs_run_value_len(s->head.value_len);
 	if (rc == SFS_OK && s->head.key_len > SFS_RUN_PREFIX_BYTES)
 		rc = sfs_run_stream_take(&s->tails,
 		                         sfs_run_tail_len(s->head.key_len),
@@ -182,7 +185,7 @@ end_group(struct sfs_merge *m, struct sfs_merge_walk *walk, struct sfs_err *err)
 	}
 	walk->counts.rows++;
 	walk->counts.value_bytes += h->value_len;
-	walk->counts.changes += m->is_in_base && !m->first_is_base;
+	walk->counts.changes += m->is_in_base && !m->is_same;
 	walk->counts.adds += !m->is_in_base;
 	if (walk->fn == NULL)
 		return SFS_OK;
@@ -198,8 +201,10 @@ static enum sfs_rc begin_group(struct sfs_merge *m,
 
 	m->has_group = true;
 	m->first = s->head;
-	m->first_is_base = s->is_base;
+	m->first_source = (uint32_t)(s - m->sources);
+	m->first_value = s->value_at;
 	m->is_in_base = s->is_base;
+	m->is_same = s->is_base;
 	if (len == 0)
 		return SFS_OK;
 	rc = sfs_run_big_reserve(&m->group_tail, len, err);
@@ -216,7 +221,7 @@ static enum sfs_rc base_is_unsorted(struct sfs_err *err)
 /* The prefix is not behind the group's: is the record one of it? */
 static enum sfs_rc join_group(struct sfs_merge *m,
                               const struct sfs_run_source *s, bool *is_new,
-                              struct sfs_err *err)
+                              const struct sfs_call *call, struct sfs_err *err)
 {
 	int order = s->head.prefix < m->first.prefix ? -1 : 0;
 
@@ -229,8 +234,12 @@ static enum sfs_rc join_group(struct sfs_merge *m,
 	if (order < 0 || (order == 0 && s->is_base && m->is_in_base))
 		return base_is_unsorted(err);
 	*is_new = order > 0;
-	m->is_in_base |= order == 0 && s->is_base;
-	return SFS_OK;
+	if (*is_new || !s->is_base)
+		return SFS_OK;
+	m->is_in_base = true;
+	if (m->first.value_len == SFS_RUN_DELETE)
+		return SFS_OK;
+	return sfs_merge_is_same(m, &m->is_same, call, err);
 }
 
 static inline enum sfs_rc note(struct sfs_run_order *o, uint32_t source,
@@ -251,7 +260,9 @@ static inline enum sfs_rc note(struct sfs_run_order *o, uint32_t source,
 /* Takes the winner's record into the order. */
 static inline enum sfs_rc take_winner(struct sfs_merge *m,
                                       struct sfs_merge_walk *walk,
-                                      bool drops_deletes, struct sfs_err *err)
+                                      bool drops_deletes,
+                                      const struct sfs_call *call,
+                                      struct sfs_err *err)
 {
 	uint32_t source = m->tree[0].source;
 	const struct sfs_run_source *s = &m->sources[source];
@@ -260,7 +271,7 @@ static inline enum sfs_rc take_winner(struct sfs_merge *m,
 	enum sfs_rc rc = SFS_OK;
 
 	if (!m->has_group || s->head.prefix <= m->first.prefix)
-		rc = join_group(m, s, &is_new, err);
+		rc = join_group(m, s, &is_new, call, err);
 	if (rc == SFS_OK && is_new)
 		rc = end_group(m, walk, err);
 	if (rc == SFS_OK && is_new)
@@ -293,7 +304,7 @@ enum sfs_rc sfs_merge_walk_first(struct sfs_merge *m,
 		if (taken++ % SFS_MERGE_CHECK_EVERY == 0)
 			rc = sfs_call_check(call, "merging", err);
 		if (rc == SFS_OK)
-			rc = take_winner(m, walk, drops_deletes, err);
+			rc = take_winner(m, walk, drops_deletes, call, err);
 		if (rc == SFS_OK)
 			rc = advance(m, s, call, err);
 		if (rc == SFS_OK)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One shard: its records, merged with the base's, become an attempt in the
- * store; or the base's object is linked; or it is empty. Shards are built
- * side by side, each by one thread.
+ * store; or, where they change nothing, the base's object is linked; or it is
+ * empty. Shards are built side by side, each by one thread.
  */
 #include "build/engine_internal.h"
 
@@ -48,6 +48,15 @@ static const struct sfs_manifest_shard *base_row(const struct sfs_engine *e,
 	if (!e->has_base || e->base->shards[db_id].db_url == NULL)
 		return NULL;
 	return &e->base->shards[db_id];
+}
+
+enum sfs_shard_state sfs_engine_state_for(const struct sfs_engine *e,
+                                          uint32_t db_id,
+                                          const struct sfs_merge_counts *counts)
+{
+	if (sfs_merge_changes_nothing(counts) && base_row(e, db_id) != NULL)
+		return SFS_SHARD_LINKED;
+	return counts->rows > 0 ? SFS_SHARD_BUILT : SFS_SHARD_EMPTY;
 }
 
 /* Where the base's shard lies in the store. */
@@ -291,38 +300,6 @@ static enum sfs_rc take_results(struct work *w, struct sfs_attempt_result *out,
 
 /* --- the three kinds ---------------------------------------------------- */
 
-static enum sfs_rc build(struct work *w, uint8_t *memory,
-                         struct sfs_attempt_result *result,
-                         enum sfs_shard_state *state_out, struct sfs_err *err)
-{
-	enum sfs_rc rc;
-
-	rc = sfs_debug_step("build.shard", err);
-	if (rc == SFS_OK)
-		rc = place(w, err);
-	if (rc == SFS_OK)
-		rc = open_merge(w, memory, err);
-	if (rc == SFS_OK)
-		rc = open_writer(w, err);
-	if (rc == SFS_OK)
-		rc = sfs_merge_measure(w->merge, announce, w, &w->counts,
-		                       w->call, err);
-	if (rc == SFS_OK && w->counts.rows == 0) {
-		*state_out = SFS_SHARD_EMPTY;
-		result->db_id = w->db_id;
-		return SFS_OK;
-	}
-	w->engine->shards[w->db_id].has_object = true;
-	if (rc == SFS_OK)
-		rc = write_pairs(w, err);
-	if (rc == SFS_OK)
-		rc = w->writer->ops->seal(w->writer, w->call, err);
-	if (rc == SFS_OK)
-		rc = take_results(w, result, err);
-	*state_out = SFS_SHARD_BUILT;
-	return rc;
-}
-
 static enum sfs_rc link_base(struct work *w, struct sfs_attempt_result *result,
                              struct sfs_err *err)
 {
@@ -365,6 +342,56 @@ static enum sfs_rc link_base(struct work *w, struct sfs_attempt_result *result,
 	return rc;
 }
 
+/* The first walk; afterwards w->counts tell which kind it is. */
+static enum sfs_rc measure(struct work *w, uint8_t *memory, struct sfs_err *err)
+{
+	enum sfs_rc rc;
+
+	rc = sfs_debug_step("build.shard", err);
+	if (rc == SFS_OK)
+		rc = place(w, err);
+	if (rc == SFS_OK)
+		rc = open_merge(w, memory, err);
+	if (rc == SFS_OK)
+		rc = open_writer(w, err);
+	if (rc == SFS_OK)
+		rc = sfs_merge_measure(w->merge, announce, w, &w->counts,
+		                       w->call, err);
+	return rc;
+}
+
+static enum sfs_rc write_shard(struct work *w,
+                               struct sfs_attempt_result *result,
+                               struct sfs_err *err)
+{
+	enum sfs_rc rc;
+
+	w->engine->shards[w->db_id].has_object = true;
+	rc = write_pairs(w, err);
+	if (rc == SFS_OK)
+		rc = w->writer->ops->seal(w->writer, w->call, err);
+	if (rc == SFS_OK)
+		rc = take_results(w, result, err);
+	return rc;
+}
+
+static enum sfs_rc build(struct work *w, uint8_t *memory,
+                         struct sfs_attempt_result *result,
+                         enum sfs_shard_state *state_out, struct sfs_err *err)
+{
+	enum sfs_rc rc = measure(w, memory, err);
+
+	if (rc != SFS_OK)
+		return rc;
+	*state_out = sfs_engine_state_for(w->engine, w->db_id, &w->counts);
+	if (*state_out == SFS_SHARD_BUILT)
+		return write_shard(w, result, err);
+	w->writer->ops->close(w->writer);
+	w->writer = NULL;
+	return *state_out == SFS_SHARD_LINKED ? link_base(w, result, err)
+	                                      : SFS_OK;
+}
+
 static enum sfs_rc attempt(struct sfs_engine *e, uint32_t db_id,
                            uint8_t *memory, const struct sfs_call *call,
                            struct sfs_err *err)
@@ -386,9 +413,10 @@ static enum sfs_rc attempt(struct sfs_engine *e, uint32_t db_id,
 	result.db_id = db_id;
 	if (shard->is_touched) {
 		rc = build(&w, memory, &result, &state, err);
-	} else if (base_row(e, db_id) != NULL) {
-		rc = link_base(&w, &result, err);
-		state = SFS_SHARD_LINKED;
+	} else {
+		state = sfs_engine_state_for(e, db_id, &w.counts);
+		if (state == SFS_SHARD_LINKED)
+			rc = link_base(&w, &result, err);
 	}
 	shard->counts = w.counts;
 	work_release(&w);

@@ -374,6 +374,38 @@ static void a_plan_counts_what_publishing_would_do(void)
 	publish_well();
 }
 
+static void what_is_staged_as_it_is_in_the_base_is_no_change(void)
+{
+	struct sfs_manifest *old;
+	struct sfs_manifest *new;
+	char want[5] = "----";
+
+	put_numbers("a.csv", 40, "v");
+	publish_well();
+	old = manifest();
+	on_base("two");
+	put_numbers("b.csv", 40, "v");
+	IS_INT(put(KEYS, "7", "v"), SFS_OK);
+	IS_INT(sfs_build_remove_key(b, "none", &err), SFS_OK);
+	HAS_STR(plan(), "{\"adds\": 0,");
+	HAS_STR(plan(), "\"changes\": 0, \"deletes\": 0,");
+	HAS_STR(plan(), "\"shards_empty\": 0, \"shards_linked\": 4, "
+	                "\"shards_touched\": 0");
+	IS_INT(settle(), SFS_OK);
+	HAS_STR(plan(), "\"shards_empty\": 0, \"shards_linked\": 4, "
+	                "\"shards_touched\": 0");
+	IS_INT(put(KEYS, "9", "w"), SFS_OK);
+	HAS_STR(plan(), "\"changes\": 1, \"deletes\": 0,");
+	HAS_STR(plan(), "\"shards_linked\": 3, \"shards_touched\": 1");
+	publish_well();
+	new = manifest();
+	want[shard_of("9")] = 'x';
+	IS_STR(compare(old, new), want);
+	IS_INT(sfs_manifest_rows(new), 40);
+	sfs_manifest_free(old);
+	sfs_manifest_free(new);
+}
+
 static void a_shard_may_lose_all_its_keys(void)
 {
 	struct sfs_manifest *m;
@@ -585,6 +617,7 @@ int main(void)
 	RUN_IN_SHOP(shards_of_the_base_that_stay_are_linked);
 	RUN_IN_SHOP(what_is_taken_back_is_linked_again);
 	RUN_IN_SHOP(a_plan_counts_what_publishing_would_do);
+	RUN_IN_SHOP(what_is_staged_as_it_is_in_the_base_is_no_change);
 	RUN_IN_SHOP(a_shard_may_lose_all_its_keys);
 	RUN_IN_SHOP(a_shard_that_became_empty_leaves_no_object);
 	RUN_IN_SHOP(objects_of_another_number_of_shards_are_removed);

@@ -110,6 +110,14 @@ static enum sfs_rc take_lengths(void *arg, size_t key_len, size_t value_len,
 	return SFS_OK;
 }
 
+static bool has_same_value(const struct model_record *a,
+                           const struct model_record *b)
+{
+	return a->value_len == b->value_len &&
+	       memcmp(a->key + a->key_len, b->key + b->key_len, a->value_len) ==
+	               0;
+}
+
 /* Counts a group of equal keys; NULL if nothing is left of it. */
 static const struct model_record *expect_group(const struct model_record *r,
                                                size_t count,
@@ -124,7 +132,7 @@ static const struct model_record *expect_group(const struct model_record *r,
 	c->rows++;
 	c->value_bytes += r->value_len;
 	c->adds += !is_in_base;
-	c->changes += is_in_base && count > 1;
+	c->changes += is_in_base && !has_same_value(r, &r[count - 1]);
 	return r;
 }
 
@@ -299,12 +307,29 @@ static void add_random(struct world *w, size_t count, uint64_t kinds)
 	}
 }
 
+/* What is in the records already; of half of them a byte differs. */
+static void add_copy(struct world *w, size_t i)
+{
+	struct model_record from = w->model.records[i];
+	struct model_record *r =
+		model_add(&w->model, from.key, from.key_len, from.value_len);
+	uint8_t *value = r->key + r->key_len;
+
+	r->db_id = from.db_id;
+	memcpy(value, from.key + from.key_len, r->value_len);
+	if (r->value_len > 0 && model_random(2) == 0)
+		value[model_random(r->value_len)] ^= 1;
+}
+
 /* Pairs of the base: some with keys that the records have, too. */
 static void add_base(struct world *w, size_t count, uint64_t kinds)
 {
 	size_t first = w->model.count;
 
-	add_random(w, count, kinds);
+	add_random(w, count - count / 2, kinds);
+	while (w->model.count > 0 && w->model.count < first + count)
+		add_copy(w, model_random(w->model.count));
+	count = w->model.count - first;
 	for (size_t i = first; i < w->model.count; i++) {
 		w->model.records[i].rank = 0;
 		w->model.records[i].is_delete = false;
@@ -447,6 +472,30 @@ static void numbers_that_ascend_are_sorted(void)
 	end(&w);
 }
 
+/* Larger than any buffer, of equal sizes; the last byte tells. */
+static void large_values_are_compared_to_their_ends(void)
+{
+	struct model_record *r;
+	struct world w;
+
+	begin(&w, 1, 2);
+	for (uint64_t key = 0; key < 4; key++)
+		(void)model_add(&w.model, &key, 8, 5 * SLAB_BYTES + 1);
+	give_all(&w, w.runs, 0);
+	w.base.records = calloc(4, sizeof(*w.base.records));
+	for (size_t i = 0; i < 4; i++) {
+		add_copy(&w, i);
+		r = &w.model.records[4 + i];
+		r->rank = 0;
+		memcpy(r->key, w.model.records[i].key,
+		       r->key_len + r->value_len);
+		r->key[r->key_len + r->value_len - 1] ^= i % 2;
+		w.base.records[w.base.count++] = *r;
+	}
+	check_all(&w);
+	end(&w);
+}
+
 static void nothing_merges_to_nothing(void)
 {
 	struct world w;
@@ -495,6 +544,7 @@ int main(void)
 {
 	RUN(nothing_merges_to_nothing);
 	RUN(random_records_come_out_as_the_model_says);
+	RUN(large_values_are_compared_to_their_ends);
 	RUN(shards_are_many_and_small);
 	RUN(an_order_too_long_for_memory_is_kept_on_disk);
 	RUN(the_same_key_again_and_again_is_one_pair);
