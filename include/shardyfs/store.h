@@ -233,6 +233,14 @@ struct sfs_store_ops {
 	                   struct sfs_err *err);
 	void (*unpin)(struct sfs_store *s, struct sfs_pin *pin);
 
+	/*
+	 * Could an object be made under this key now? Writes nothing: AUTH or
+	 * READ_ONLY, naming what keeps from it and the remedy. SFS_OK is no
+	 * promise. NULL in a store where only trying tells.
+	 */
+	enum sfs_rc (*may_write)(struct sfs_store *s, const char *key,
+	                         struct sfs_err *err);
+
 	/* Frees the store. No call may be under way, no object open. */
 	void (*close)(struct sfs_store *s);
 };

@@ -258,6 +258,10 @@ void sfs_engine_sources_free(struct sfs_engine *e);
 void sfs_engine_slots_free(struct sfs_engine *e);
 uint64_t sfs_engine_records_locked(const struct sfs_engine *e);
 
+/* writable.c: AUTH, READ_ONLY; it stands in errors then. */
+enum sfs_rc sfs_engine_check_writable(struct sfs_engine *e,
+                                      struct sfs_err *err) SFS_NODISCARD;
+
 /*
  * placing.c. Of a record while it is read; any thread that parses. *is_placed
  * = false: it was only surveyed. INVALID: it is a bad one.

@@ -503,6 +503,8 @@ enum sfs_rc sfs_engine_settle_owned(struct sfs_engine *e, bool is_final,
 	rc = sfs_engine_resolve(e, &is_published, call, err);
 	if (rc == SFS_OK && !is_published)
 		rc = sfs_engine_prepare(e, is_final, call, err);
+	if (rc == SFS_OK && !is_published)
+		rc = sfs_engine_check_writable(e, err);
 	if (rc == SFS_OK && !is_published && e->to_seal > 0)
 		rc = build_stale(e, call, err);
 	pthread_mutex_lock(&e->lock);

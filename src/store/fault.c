@@ -17,7 +17,7 @@ struct fault_store {
 	pthread_mutex_t lock;
 	struct sfs_store base;
 	struct sfs_store *inner;     /* immutable */
-	struct sfs_store_ops ops;    /* immutable; used without pins */
+	struct sfs_store_ops ops;    /* immutable */
 	struct sfs_fault_plan plan;  /* protected by lock */
 	uint64_t calls;              /* protected by lock; since the set */
 	atomic_uint_fast64_t faults; /* since the set */
@@ -350,6 +350,14 @@ static enum sfs_rc fault_barrier(struct sfs_store *s, const char *prefix,
 	return f->inner->ops->barrier(f->inner, prefix, call, err);
 }
 
+static enum sfs_rc fault_may_write(struct sfs_store *s, const char *key,
+                                   struct sfs_err *err)
+{
+	struct sfs_store *inner = fault_of(s)->inner;
+
+	return inner->ops->may_write(inner, key, err);
+}
+
 static void fault_close(struct sfs_store *s)
 {
 	struct fault_store *f = fault_of(s);
@@ -373,17 +381,20 @@ static const struct sfs_store_ops fault_ops = {
 	.barrier = fault_barrier,
 	.pin = fault_pin,
 	.unpin = fault_unpin,
+	.may_write = fault_may_write,
 	.close = fault_close,
 };
 
-/* A store without pins has none here either. */
+/* What the store has not it does not have here either. */
 static const struct sfs_store_ops *ops_for(struct fault_store *f)
 {
-	if (f->inner->ops->pin != NULL)
-		return &fault_ops;
 	f->ops = fault_ops;
-	f->ops.pin = NULL;
-	f->ops.unpin = NULL;
+	if (f->inner->ops->pin == NULL) {
+		f->ops.pin = NULL;
+		f->ops.unpin = NULL;
+	}
+	if (f->inner->ops->may_write == NULL)
+		f->ops.may_write = NULL;
 	return &f->ops;
 }
 

@@ -369,6 +369,7 @@ static const struct sfs_store_ops local_ops = {
 	.barrier = sfs_local_barrier,
 	.pin = sfs_local_pin,
 	.unpin = sfs_local_unpin,
+	.may_write = sfs_local_may_write,
 	.close = local_close,
 };
 

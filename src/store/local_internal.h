@@ -191,6 +191,8 @@ enum sfs_rc sfs_local_pin(struct sfs_store *s, const char *key,
                           bool is_exclusive, struct sfs_pin **pin_out,
                           struct sfs_err *err);
 void sfs_local_unpin(struct sfs_store *s, struct sfs_pin *pin);
+enum sfs_rc sfs_local_may_write(struct sfs_store *s, const char *key,
+                                struct sfs_err *err);
 enum sfs_rc sfs_local_delete(struct sfs_store *s, const char *key,
                              const struct sfs_call *call, struct sfs_err *err);
 enum sfs_rc sfs_local_copy(struct sfs_store *s, const char *from,

@@ -424,3 +424,25 @@ mount_one_thread() {
 	within mv "$mnt/staging/a" "$mnt/publish/"
 	is "$(content keys/1)" 'a 1'
 }
+
+@test "a store on a read-only file system is named before anything is built" {
+	require root unshare
+	numbers 0 9 one | store "$dir/store" -n 2
+	expect_log 'no line at all'
+	within unshare --mount bash -e -c '
+		mount --bind "$2/store" "$2/store"
+		mount -o remount,bind,ro "$2/store"
+		"$1" -o log="$2/readonly" "$2/store" "$2/mnt"
+		trap "umount -l $2/mnt" EXIT
+		mkdir "$2/mnt/staging/a"
+		echo two >"$2/mnt/staging/a/keys/2"
+		if mv "$2/mnt/staging/a" "$2/mnt/publish/" 2>"$2/said"; then
+			exit 1
+		fi
+		cp "$2/mnt/staging/a/errors" "$2/errors"
+	' bash "$SHARDYFS" "$dir"
+	has "$(<"$dir/said")" 'Read-only file system'
+	is "$(<"$dir/errors")" "file://$(realpath "$dir/store") cannot be \
+written, and publishing has to; remount its file system rw: Read-only file \
+system"
+}

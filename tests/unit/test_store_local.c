@@ -508,6 +508,41 @@ static void every_lack_of_memory_is_told(void)
 	OK(n > 6);
 }
 
+static int ask_whether_one_may_write(void)
+{
+	if (store->ops->may_write(store, "a/b/c/d", &err) != SFS_E_AUTH)
+		return 1;
+	if (strstr(err.msg, "/store/a/b cannot be written") == NULL)
+		return 2;
+	if (store->ops->may_write(store, "b/c", &err) != SFS_OK)
+		return 3;
+	if (store->ops->may_write(store, "a", &err) != SFS_OK)
+		return 4;
+	return 0;
+}
+
+static int ask_whether_one_may_lock(void)
+{
+	if (store->ops->may_write(store, "b", &err) != SFS_E_AUTH)
+		return 1;
+	return strstr(err.msg, "/store/.lock cannot") != NULL ? 0 : 2;
+}
+
+static void what_may_not_be_written_is_told_without_trying(void)
+{
+	put_text("a/b/x", "x");
+	IS_INT(chmod(work_dir, 0755), 0);
+	IS_INT(chmod(store_dir, 0777), 0);
+	IS_INT(fchmodat(store_fd, "a", 0777, 0), 0);
+	IS_INT(fchmodat(store_fd, "a/b", 0555, 0), 0);
+	IS_INT(as_nobody(ask_whether_one_may_write), 0);
+	OK(!is_there("b"));
+	OK(!is_there("a/b/c"));
+	IS_INT(store->ops->may_write(store, "../b", &err), SFS_E_INVALID);
+	(void)close(openat(store_fd, ".lock", O_CREAT | O_WRONLY, 0444));
+	IS_INT(as_nobody(ask_whether_one_may_lock), 0);
+}
+
 int main(void)
 {
 	RUN_IN_STORE(the_url_is_the_real_path);
@@ -527,6 +562,7 @@ int main(void)
 	RUN_IN_STORE(delete_takes_emptied_directories_along);
 	RUN_IN_STORE(calls_heed_cancel_and_deadline);
 	RUN_IN_STORE(what_the_system_denies_is_told_as_that);
+	RUN_IN_STORE(what_may_not_be_written_is_told_without_trying);
 	RUN_IN_STORE(a_put_that_fails_leaves_the_old_object_and_no_other);
 	RUN_IN_STORE(every_lack_of_memory_is_told);
 	return tap_done();

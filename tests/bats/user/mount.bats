@@ -119,6 +119,40 @@ is_detached() {
 	has "$(content .shardyfs/last_error)" db=00001
 }
 
+# refuses_to_publish DIRECTORY: mv and errors name it, once.
+refuses_to_publish() {
+	local why
+
+	expect_log ' cause=".*cannot be written|rc=auth'
+	fails_with EACCES rename "$mnt/staging/a" "$mnt/publish/a"
+	why=$(content staging/a/errors)
+	is "${why%%;*}" "file://$(realpath "$1") cannot be written, and \
+publishing has to"
+	is "$why" "${why%%;*}; let user $EUID write there, or mount as its \
+owner: Permission denied"
+	has "$(content .shardyfs/last_error)" "$why"
+}
+
+@test "a store that the user cannot write is named before anything is built" {
+	make_store
+	chmod a-w "$dir/store"
+	mount_store "$dir/store"
+	within mkdir "$mnt/staging/a"
+	numbers 10 99 x | tr '\t' , | sed '1i key,value' |
+		within tee "$mnt/staging/a/ingest/x.csv" >/dev/null
+	refuses_to_publish "$dir/store"
+	chmod u+w "$dir/store"
+	chmod a-w "$dir/store/shards"
+	refuses_to_publish "$dir/store/shards"
+	chmod u+w "$dir/store/shards"
+	chmod a-w "$dir/store/manifests"
+	refuses_to_publish "$dir/store/manifests"
+	is "$(find "$dir/store/shards" -mindepth 1 -maxdepth 1 | wc -l)" 1
+	chmod u+w "$dir/store/manifests"
+	within mv "$mnt/staging/a" "$mnt/publish/"
+	content_is keys/77 'x 77'
+}
+
 @test "a mount point of somebody else is refused clearly" {
 	make_store
 	refused 32 E_FUSE -o nonempty "$dir/store" /usr/lib
