@@ -8,6 +8,7 @@
 #include "build/runs.h"
 #include "build/survey.h"
 #include "build/winners.h"
+#include "catalog/history.h"
 #include "catalog/lease.h"
 #include "format/digests.h"
 #include "format/manifest.h"
@@ -339,9 +340,11 @@ void sfs_engine_conclude(struct sfs_engine *e, const struct sfs_call *call);
 /*
  * recover.c. Did the last swap happen, and durably? Only asked while it is in
  * doubt.
- * resolve: if not, what was put for it is deleted, and nothing is in doubt.
+ * resolve: if not, what was put for it is deleted, and nothing is in doubt;
+ * where nobody can tell, the run is left as it is.
  */
-enum sfs_rc sfs_engine_was_published(struct sfs_engine *e, bool *out,
+enum sfs_rc sfs_engine_was_published(struct sfs_engine *e,
+                                     enum sfs_descent *out,
                                      const struct sfs_call *call,
                                      struct sfs_err *err) SFS_NODISCARD;
 enum sfs_rc sfs_engine_take_back(struct sfs_engine *e,

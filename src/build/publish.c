@@ -198,14 +198,15 @@ static enum sfs_rc undo(struct publish *p, enum sfs_rc failed,
 static enum sfs_rc ask(struct publish *p, enum sfs_rc failed,
                        struct sfs_err *err)
 {
-	bool is_ours = false;
+	enum sfs_descent found;
 	struct sfs_err why;
 
 	if (failed == SFS_E_CONFLICT || failed == SFS_E_BUSY)
 		return failed;
-	p->is_unknown = sfs_engine_was_published(p->engine, &is_ours, NULL,
-	                                         &why) != SFS_OK;
-	if (!is_ours)
+	if (sfs_engine_was_published(p->engine, &found, NULL, &why) != SFS_OK)
+		found = SFS_DESCENT_UNKNOWN;
+	p->is_unknown = found == SFS_DESCENT_UNKNOWN;
+	if (found != SFS_DESCENT_FOUND)
 		return failed;
 	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
 	        "the swap reported a failure but happened run_id=%s "

@@ -28,43 +28,39 @@ static bool match(void *arg, const struct sfs_snapshot_id *id)
 
 /*
  * The history lists a manifest whose run is "running" only if it is current
- * or an ancestor of what is: then the swap happened. Where no run record
- * could be written only the pointer itself can tell.
+ * or an ancestor of what is: then the swap happened. It lists all of those
+ * without a run record: where none could be written the chain alone tells.
  */
-static enum sfs_rc is_listed(struct sfs_engine *e, bool *out,
-                             const struct sfs_call *call, struct sfs_err *err)
+static enum sfs_rc find_swapped(struct sfs_engine *e, enum sfs_descent *out,
+                                const struct sfs_call *call,
+                                struct sfs_err *err)
 {
 	struct sfs_catalog *c = e->context.catalog;
 	struct search search = { .id = &e->swap_id };
-	struct sfs_pointer now = { 0 };
 	enum sfs_rc rc;
 
-	if (e->record_key[0] != '\0') {
-		rc = c->ops->history(c, match, &search, call, err);
-		*out = rc == SFS_OK && search.found;
-		return rc;
-	}
-	rc = c->ops->current(c, &now, call, err);
-	if (rc == SFS_E_NOT_FOUND)
-		return SFS_OK;
-	*out = rc == SFS_OK && strcmp(now.current->run_id, e->run_id) == 0;
-	sfs_pointer_release(&now);
+	if (e->record_key[0] == '\0')
+		return sfs_history_descent(c, e->context.store, &e->swap_id,
+		                           out, call, err);
+	rc = c->ops->history(c, match, &search, call, err);
+	*out = search.found ? SFS_DESCENT_FOUND : SFS_DESCENT_NONE;
 	return rc;
 }
 
-enum sfs_rc sfs_engine_was_published(struct sfs_engine *e, bool *out,
+enum sfs_rc sfs_engine_was_published(struct sfs_engine *e,
+                                     enum sfs_descent *out,
                                      const struct sfs_call *call,
                                      struct sfs_err *err)
 {
 	struct sfs_call locked = sfs_engine_lock_call(e, call);
-	bool is_visible = false;
 	enum sfs_rc rc;
 
-	*out = false;
-	rc = is_listed(e, &is_visible, call, err);
-	if (rc == SFS_OK && is_visible)
+	*out = SFS_DESCENT_UNKNOWN;
+	rc = find_swapped(e, out, call, err);
+	if (rc == SFS_OK && *out == SFS_DESCENT_FOUND)
 		rc = sfs_pointer_confirm(e->context.catalog, &locked, err);
-	*out = rc == SFS_OK && is_visible;
+	if (rc != SFS_OK)
+		*out = SFS_DESCENT_UNKNOWN;
 	return rc;
 }
 
@@ -104,18 +100,46 @@ enum sfs_rc sfs_engine_take_back(struct sfs_engine *e,
 	return rc;
 }
 
+/*
+ * It may be an ancestor of what is current: nothing of the run is deleted or
+ * written over any more, and the build begins another one.
+ */
+static void leave_run(struct sfs_engine *e)
+{
+	sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD,
+	        "whether it was published cannot be told, manifests behind it "
+	        "are gone: what it wrote stays, and is built anew build=%s "
+	        "run_id=%s",
+	        e->name, e->run_id);
+	for (uint32_t i = 0; i < e->num_dbs; i++)
+		sfs_shard_release(&e->shards[i]);
+	sfs_lease_close(e->lease);
+	e->lease = NULL;
+	pthread_mutex_lock(&e->lock);
+	e->run_id[0] = '\0';
+	pthread_mutex_unlock(&e->lock);
+	e->has_swap_id = false;
+	e->in_doubt = false;
+}
+
 enum sfs_rc sfs_engine_resolve(struct sfs_engine *e, bool *is_published,
                                const struct sfs_call *call, struct sfs_err *err)
 {
+	enum sfs_descent found;
 	enum sfs_rc rc;
 
 	*is_published = false;
 	if (!e->in_doubt)
 		return SFS_OK;
-	rc = sfs_engine_was_published(e, is_published, call, err);
-	if (rc == SFS_OK && !*is_published)
-		rc = sfs_engine_take_back(e, call, err);
-	return rc;
+	rc = sfs_engine_was_published(e, &found, call, err);
+	if (rc != SFS_OK)
+		return rc;
+	*is_published = found == SFS_DESCENT_FOUND;
+	if (found == SFS_DESCENT_NONE)
+		return sfs_engine_take_back(e, call, err);
+	if (found == SFS_DESCENT_UNKNOWN)
+		leave_run(e);
+	return SFS_OK;
 }
 
 enum sfs_rc sfs_engine_recover(struct sfs_engine *e, bool *is_published,
@@ -187,7 +211,7 @@ static enum sfs_rc give_up(struct sfs_engine *e, struct sfs_err *err)
 	rc = sfs_engine_resolve(e, &is_published, &call, err);
 	if (rc == SFS_OK && is_published)
 		sfs_engine_conclude(e, &call);
-	else if (rc == SFS_OK)
+	else if (rc == SFS_OK && e->run_id[0] != '\0')
 		rc = end_run(e, &call, err);
 	return rc;
 }

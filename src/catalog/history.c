@@ -203,8 +203,10 @@ static enum sfs_rc find_suspects(struct suspects *s, const char *run_prefix,
 	return rc;
 }
 
-enum sfs_rc sfs_history_parent(const struct sfs_manifest *m,
-                               char out[SFS_RUN_ID_BYTES], struct sfs_err *err)
+/* *is_told: there is such a member, though it may be null. */
+static enum sfs_rc read_parent(const struct sfs_manifest *m,
+                               char out[SFS_RUN_ID_BYTES], bool *is_told,
+                               struct sfs_err *err)
 {
 	struct sfs_json_reader r;
 	struct sfs_json_token t;
@@ -214,6 +216,7 @@ enum sfs_rc sfs_history_parent(const struct sfs_manifest *m,
 	enum sfs_rc rc;
 
 	out[0] = '\0';
+	*is_told = false;
 	sfs_json_reader_init(&r, m->custom, strlen(m->custom));
 	r.is_lax = true;
 	while ((rc = sfs_json_next(&r, &t, err)) == SFS_OK &&
@@ -232,9 +235,18 @@ enum sfs_rc sfs_history_parent(const struct sfs_manifest *m,
 			in_ours = strcmp(t.text, "shardyfs") == 0;
 		if (t.type == SFS_JSON_KEY && depth == 2)
 			is_parent = in_ours && strcmp(t.text, "parent") == 0;
+		*is_told = *is_told || is_parent;
 	}
 	sfs_json_reader_release(&r);
 	return rc;
+}
+
+enum sfs_rc sfs_history_parent(const struct sfs_manifest *m,
+                               char out[SFS_RUN_ID_BYTES], struct sfs_err *err)
+{
+	bool is_told;
+
+	return read_parent(m, out, &is_told, err);
 }
 
 /* Clears the suspicion of a run; the position of its newest, or count. */
@@ -346,5 +358,89 @@ sfs_history_drop_unpublished(struct sfs_history *h, struct sfs_catalog *catalog,
 	for (size_t i = 0; i < total; i++)
 		sfs_free(s.runs[i].record_key);
 	sfs_free(s.runs);
+	return rc;
+}
+
+/* The newest manifest of the run that is older than the one at *at. */
+static bool find_older(const struct sfs_history *h, const char *run_id,
+                       size_t *at)
+{
+	while (*at < h->count && strcmp(h->ids[*at].run_id, run_id) != 0)
+		(*at)++;
+	return *at < h->count;
+}
+
+struct descent {
+	struct sfs_catalog *catalog;
+	const struct sfs_call *call;
+	const struct sfs_snapshot_id *id; /* that is looked for */
+	struct sfs_history history;
+	char run_id[SFS_RUN_ID_BYTES]; /* where the walk is; "": at its end */
+	enum sfs_descent found;
+};
+
+/* To the parent of a manifest; UNKNOWN: nobody tells which it is. */
+static enum sfs_rc go_to_parent(struct descent *d,
+                                const struct sfs_snapshot_id *of,
+                                struct sfs_err *err)
+{
+	struct sfs_manifest *m = NULL;
+	bool is_told = false;
+	enum sfs_rc rc;
+
+	rc = d->catalog->ops->load(d->catalog, of, &m, d->call, err);
+	if (rc == SFS_OK)
+		rc = read_parent(m, d->run_id, &is_told, err);
+	sfs_manifest_free(m);
+	if (!is_told)
+		d->found = SFS_DESCENT_UNKNOWN;
+	if (rc == SFS_E_NOT_FOUND || rc == SFS_E_CORRUPT ||
+	    rc == SFS_E_UNSUPPORTED)
+		return SFS_OK;
+	return rc;
+}
+
+/* Each is older than its child: behind id's time it cannot come any more. */
+static enum sfs_rc descend(struct descent *d, struct sfs_err *err)
+{
+	const struct sfs_snapshot_id *ids = d->history.ids;
+	enum sfs_rc rc = SFS_OK;
+	size_t at = 0;
+
+	while (rc == SFS_OK && d->found == SFS_DESCENT_NONE &&
+	       d->run_id[0] != '\0') {
+		if (strcmp(d->run_id, d->id->run_id) == 0)
+			d->found = SFS_DESCENT_FOUND;
+		else if (!find_older(&d->history, d->run_id, &at))
+			d->found = SFS_DESCENT_UNKNOWN;
+		else if (ids[at].published_at_ns <= d->id->published_at_ns)
+			return SFS_OK;
+		else
+			rc = go_to_parent(d, &ids[at++], err);
+	}
+	return rc;
+}
+
+enum sfs_rc
+sfs_history_descent(struct sfs_catalog *catalog, struct sfs_store *store,
+                    const struct sfs_snapshot_id *id, enum sfs_descent *out,
+                    const struct sfs_call *call, struct sfs_err *err)
+{
+	struct descent d = { .catalog = catalog, .call = call, .id = id };
+	struct sfs_pointer pointer = { 0 };
+	enum sfs_rc rc;
+
+	*out = SFS_DESCENT_NONE;
+	rc = catalog->ops->current(catalog, &pointer, call, err);
+	if (rc != SFS_OK)
+		return rc == SFS_E_NOT_FOUND ? SFS_OK : rc;
+	memcpy(d.run_id, pointer.current->run_id, sizeof(d.run_id));
+	sfs_pointer_release(&pointer);
+	if (strcmp(d.run_id, id->run_id) != 0)
+		rc = sfs_history_read(store, &d.history, call, err);
+	if (rc == SFS_OK)
+		rc = descend(&d, err);
+	sfs_history_release(&d.history);
+	*out = d.found;
 	return rc;
 }

@@ -35,6 +35,20 @@ enum sfs_rc sfs_history_drop_unpublished(struct sfs_history *h,
                                          const struct sfs_call *call,
                                          struct sfs_err *err) SFS_NODISCARD;
 
+/* What a walk from the current manifest to its parents finds of a run. */
+enum sfs_descent {
+	SFS_DESCENT_NONE = 0, /* it is no ancestor */
+	SFS_DESCENT_FOUND,    /* it is current, or an ancestor */
+	SFS_DESCENT_UNKNOWN,  /* the chain has a gap before it would come */
+};
+
+enum sfs_rc sfs_history_descent(struct sfs_catalog *catalog,
+                                struct sfs_store *store,
+                                const struct sfs_snapshot_id *id,
+                                enum sfs_descent *out,
+                                const struct sfs_call *call,
+                                struct sfs_err *err) SFS_NODISCARD;
+
 /* custom.shardyfs.parent: the run that was current before; "" if none. */
 enum sfs_rc sfs_history_parent(const struct sfs_manifest *m,
                                char out[SFS_RUN_ID_BYTES],

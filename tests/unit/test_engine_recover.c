@@ -60,6 +60,7 @@ static void claim_run(void)
 static const struct sfs_catalog_ops *real_ops;
 static struct sfs_catalog_ops doubtful_ops;
 static bool is_away;
+static bool is_lost; /* it does not happen */
 
 static enum sfs_rc doubtful_swap(struct sfs_catalog *c,
                                  const struct sfs_current *next,
@@ -67,8 +68,10 @@ static enum sfs_rc doubtful_swap(struct sfs_catalog *c,
                                  struct sfs_tag *tag_out,
                                  const struct sfs_call *call, struct sfs_err *e)
 {
-	enum sfs_rc rc = real_ops->swap(c, next, expected, tag_out, call, e);
+	enum sfs_rc rc = SFS_OK;
 
+	if (!is_lost)
+		rc = real_ops->swap(c, next, expected, tag_out, call, e);
 	is_away = true;
 	return rc != SFS_OK ? rc : sfs_err_set(e, SFS_E_TIMEOUT, "no answer");
 }
@@ -131,6 +134,117 @@ static void a_publish_of_a_claimed_run_makes_no_other_record(void)
 	check_record(SFS_RUN_FAILED, SFS_LEASE_CLAIMED);
 	IS_INT(history(&h), 1);
 	IS_STR(content(), "a=1 ");
+}
+
+/* Up to the manifest nothing can be put, and so there is no record. */
+static enum sfs_rc put_manifest_at_last(struct sfs_catalog *c,
+                                        const struct sfs_snapshot_id *id,
+                                        const void *data, size_t len,
+                                        const struct sfs_call *call,
+                                        struct sfs_err *e)
+{
+	sfs_store_fault_set(store, &off);
+	return real_ops->put_manifest(c, id, data, len, call, e);
+}
+
+/* As publish_in_doubt(), by a run that has no record. */
+static void publish_unrecorded(void)
+{
+	const struct sfs_fault_plan no_puts = { .op_mask = SFS_STORE_PUT,
+		                                .fail_at = 1,
+		                                .always = true,
+		                                .rc = SFS_E_IO };
+
+	IS_INT(put(KEYS, "a", "1"), SFS_OK);
+	sfs_store_fault_set(store, &no_puts);
+	go_away();
+	doubtful_ops.put_manifest = put_manifest_at_last;
+	IS_INT(publish(), SFS_E_TIMEOUT);
+	come_back();
+	IS_INT(list_store(&keys, "runs/"), 0);
+}
+
+/* Another build publishes name=1 on top. */
+static struct sfs_snapshot_id publish_another(const char *name)
+{
+	struct sfs_build *job = b;
+	struct sfs_snapshot_id id;
+
+	b = shop_build(name);
+	IS_INT(put(KEYS, name, "1"), SFS_OK);
+	publish_well();
+	id = last_id;
+	sfs_build_unref(b);
+	b = job;
+	return id;
+}
+
+static size_t count_manifests(void)
+{
+	return list_store(&keys, "manifests/");
+}
+
+static void what_another_has_published_on_top_of_is_not_taken_back(void)
+{
+	publish_unrecorded();
+	(void)publish_another("x");
+	(void)publish_another("y");
+	shop_again();
+	OK(b == NULL);
+	IS_INT(count_manifests(), 3);
+	IS_STR(content(), "y=1 ");
+}
+
+static void what_was_never_published_is_taken_back_without_a_record(void)
+{
+	is_lost = true;
+	publish_unrecorded();
+	is_lost = false;
+	(void)publish_another("x");
+	IS_INT(count_manifests(), 2);
+	shop_again();
+	OK(b != NULL);
+	IS_INT(count_manifests(), 1);
+	publish_well();
+	IS_INT(count_manifests(), 2);
+	IS_STR(content(), "a=1 ");
+}
+
+/* What lay between is gone: who knows. */
+static void what_cannot_be_told_is_left_alone_and_built_anew(void)
+{
+	struct sfs_manifest *m = NULL;
+	struct sfs_snapshot_id job;
+	struct sfs_snapshot_id x;
+
+	publish_unrecorded();
+	OK(shop_current_id(&job));
+	x = publish_another("x");
+	(void)publish_another("y");
+	IS_INT(catalog->ops->delete_manifest(catalog, &x, NULL, &err), SFS_OK);
+	shop_again();
+	OK(b != NULL);
+	IS_INT(count_manifests(), 2);
+	publish_well();
+	IS_STR(content(), "a=1 ");
+	OK(strcmp(last_id.run_id, job.run_id) != 0);
+	IS_STR(content_of(&job), "a=1 ");
+	IS_INT(catalog->ops->load(catalog, &job, &m, NULL, &err), SFS_OK);
+	sfs_manifest_free(m);
+}
+
+static void what_cannot_be_told_survives_the_end_of_its_build(void)
+{
+	struct sfs_snapshot_id job;
+	struct sfs_snapshot_id x;
+
+	publish_unrecorded();
+	OK(shop_current_id(&job));
+	x = publish_another("x");
+	(void)publish_another("y");
+	IS_INT(catalog->ops->delete_manifest(catalog, &x, NULL, &err), SFS_OK);
+	IS_INT(sfs_area_discard(area, b, true, &err), SFS_OK);
+	IS_STR(content_of(&job), "a=1 ");
 }
 
 static void giving_up_a_build_ends_its_record(void)
@@ -346,6 +460,10 @@ int main(void)
 	IS_INT(sfs_log_set_levels("none", &err), SFS_OK);
 	RUN_IN_SHOP(a_publish_that_is_found_out_ends_its_record);
 	RUN_IN_SHOP(a_publish_of_a_claimed_run_makes_no_other_record);
+	RUN_IN_SHOP(what_another_has_published_on_top_of_is_not_taken_back);
+	RUN_IN_SHOP(what_was_never_published_is_taken_back_without_a_record);
+	RUN_IN_SHOP(what_cannot_be_told_is_left_alone_and_built_anew);
+	RUN_IN_SHOP(what_cannot_be_told_survives_the_end_of_its_build);
 	RUN_IN_SHOP(giving_up_a_build_ends_its_record);
 	RUN_IN_SHOP(giving_up_a_claimed_run_makes_no_other_record);
 	RUN_IN_SHOP(giving_up_what_was_published_ends_its_record);
