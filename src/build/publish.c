@@ -311,8 +311,8 @@ static enum sfs_rc confirm_lease(struct sfs_engine *e,
 	struct sfs_call locked = sfs_engine_lock_call(e, call);
 	enum sfs_rc rc;
 
-	/* where the store failed before there may be none, or it was lost */
-	if (e->lease == NULL)
+	/* where the store failed before there may be no record yet */
+	if (e->lease == NULL || e->record_key[0] == '\0')
 		rc = sfs_engine_take_up_lease(e, call, err);
 	else
 		rc = sfs_lease_confirm(e->lease, &locked, err);

@@ -360,8 +360,12 @@ static enum sfs_rc begin_lease(struct sfs_engine *e,
 		.record_key = e->record_key[0] != '\0' ? e->record_key : NULL,
 	};
 	struct sfs_call locked = sfs_engine_lock_call(e, call);
-	enum sfs_rc rc = sfs_lease_begin(&config, &e->lease, &locked, err);
+	enum sfs_rc rc;
 
+	if (e->lease != NULL) /* whose record may not be there */
+		rc = sfs_lease_confirm(e->lease, &locked, err);
+	else
+		rc = sfs_lease_begin(&config, &e->lease, &locked, err);
 	if (rc == SFS_OK) {
 		(void)snprintf(e->record_key, sizeof(e->record_key), "%s",
 		               sfs_lease_record_key(e->lease));
@@ -394,7 +398,9 @@ enum sfs_rc sfs_engine_take_up_lease(struct sfs_engine *e,
                                      const struct sfs_call *call,
                                      struct sfs_err *err)
 {
-	return e->lease != NULL ? SFS_OK : begin_lease(e, call, err);
+	bool is_known = e->lease != NULL && e->record_key[0] != '\0';
+
+	return is_known ? SFS_OK : begin_lease(e, call, err);
 }
 
 /*
@@ -413,6 +419,8 @@ static enum sfs_rc begin_run(struct sfs_engine *e, const struct sfs_call *call,
 		for (uint32_t i = 0; i < e->num_dbs; i++)
 			sfs_shard_release(&e->shards[i]);
 		set_to_seal(e, e->num_dbs);
+		sfs_lease_close(e->lease);
+		e->lease = NULL;
 		e->record_key[0] = '\0';
 	}
 	rc = choose_run_id(e, err);

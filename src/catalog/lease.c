@@ -25,7 +25,6 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 enum { LOOK_MS = 50, DOUBTFUL_MAX = 1 << 16 };
 
@@ -42,7 +41,7 @@ struct sfs_lease {
 	size_t doubtful_count;
 	size_t doubtful_cap;
 	bool is_writing;
-	bool is_begun; /* the record is there */
+	bool is_begun; /* the record is there, or may be */
 	bool is_over;  /* ended, or lost */
 	bool is_lost;
 	bool is_closing;
@@ -142,13 +141,6 @@ static enum sfs_rc put_record(struct sfs_lease *l, const struct sfs_buf *text,
 	                             tag, tag, call, err);
 }
 
-static void wait_until_locked(struct sfs_lease *l, int64_t ms)
-{
-	struct timespec until = { (time_t)(ms / 1000), ms % 1000 * 1000000 };
-
-	(void)pthread_cond_timedwait(&l->changed, &l->lock, &until);
-}
-
 /* With the lock held, if it is OK. */
 static enum sfs_rc take_turn(struct sfs_lease *l, const struct sfs_call *call,
                              struct sfs_err *err)
@@ -159,7 +151,8 @@ static enum sfs_rc take_turn(struct sfs_lease *l, const struct sfs_call *call,
 	while (rc == SFS_OK && l->is_writing) {
 		rc = sfs_call_check(call, l->key, err);
 		if (rc == SFS_OK)
-			wait_until_locked(l, sfs_clock_ms() + LOOK_MS);
+			(void)sfs_clock_cond_wait(&l->changed, &l->lock,
+			                          sfs_clock_ms() + LOOK_MS);
 	}
 	if (rc == SFS_OK)
 		l->is_writing = true;
@@ -295,7 +288,7 @@ static bool wait_locked(struct sfs_lease *l)
 		(void)pthread_cond_wait(&l->changed, &l->lock);
 	end = sfs_clock_ms() + l->renew_ms;
 	while (!l->is_over && !l->is_closing && sfs_clock_ms() < end)
-		wait_until_locked(l, end);
+		(void)sfs_clock_cond_wait(&l->changed, &l->lock, end);
 	return !l->is_over && !l->is_closing;
 }
 
@@ -405,13 +398,8 @@ static enum sfs_rc take_up(struct sfs_lease *l, const struct sfs_call *call,
 
 static enum sfs_rc init_sync(struct sfs_lease *l, struct sfs_err *err)
 {
-	pthread_condattr_t attr;
-
 	(void)pthread_mutex_init(&l->lock, NULL); /* cannot fail on Linux */
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&l->changed, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	sfs_clock_cond_init(&l->changed);
 	return sfs_cancel_init(&l->cancel, err);
 }
 
@@ -439,13 +427,12 @@ static enum sfs_rc begin(struct sfs_lease *l, const struct sfs_lease_config *c,
 		rc = take_up(l, call, err);
 	if (rc == SFS_OK)
 		rc = sfs_lease_confirm(l, call, err);
-	if (rc != SFS_OK)
-		return rc;
 	(void)pthread_mutex_lock(&l->lock);
-	l->is_begun = true;
+	l->is_begun = rc == SFS_OK ||
+	              (c->record_key == NULL && l->doubtful_count > 0);
 	(void)pthread_cond_broadcast(&l->changed);
 	(void)pthread_mutex_unlock(&l->lock);
-	return SFS_OK;
+	return rc;
 }
 
 enum sfs_rc sfs_lease_begin(const struct sfs_lease_config *config,
@@ -455,6 +442,7 @@ enum sfs_rc sfs_lease_begin(const struct sfs_lease_config *config,
 	struct sfs_lease *l = sfs_calloc(1, sizeof(*l));
 	enum sfs_rc rc;
 
+	*out = NULL;
 	if (l == NULL)
 		return no_memory(err);
 	l->store = config->store;
@@ -462,12 +450,10 @@ enum sfs_rc sfs_lease_begin(const struct sfs_lease_config *config,
 		config->renew_ms > 0 ? config->renew_ms : SFS_LEASE_RENEW_MS;
 	l->cancel.event_fd = -1;
 	rc = begin(l, config, call, err);
-	if (rc != SFS_OK) {
+	*out = l->is_begun ? l : NULL;
+	if (*out == NULL)
 		sfs_lease_close(l);
-		return rc;
-	}
-	*out = l;
-	return SFS_OK;
+	return rc;
 }
 
 const char *sfs_lease_record_key(const struct sfs_lease *l)

@@ -37,7 +37,11 @@ enum {
 
 /*
  * Writes or takes up the record: running. CONFLICT: somebody claimed it, or
- * it is gone. EXISTS: the run has succeeded.
+ * it is gone. EXISTS: the run has succeeded. Where it failed, *out is NULL,
+ * but for a new record that may have been written all the same: such a lease
+ * goes on, and writing, renewing or ending it finds the record or makes it.
+ * Only if its owner dies first is a record left that says running; gc ends
+ * it when the lease is over.
  */
 enum sfs_rc sfs_lease_begin(const struct sfs_lease_config *config,
                             struct sfs_lease **out, const struct sfs_call *call,

@@ -247,6 +247,73 @@ static void what_cannot_be_told_survives_the_end_of_its_build(void)
 	IS_STR(content_of(&job), "a=1 ");
 }
 
+/* --- a record that is written, and nobody knows --------------------------------- */
+
+static const struct sfs_store_ops *told_ops;
+static struct sfs_store_ops untold_ops;
+static bool is_untold;
+
+static enum sfs_rc put_untold(struct sfs_store *s, const char *key,
+                              const void *data, size_t len,
+                              const struct sfs_tag *expected,
+                              struct sfs_tag *tag_out,
+                              const struct sfs_call *call, struct sfs_err *e)
+{
+	struct sfs_tag tag;
+	enum sfs_rc rc;
+
+	rc = told_ops->put_if(s, key, data, len, expected, &tag, call, e);
+	if (rc != SFS_OK)
+		return rc;
+	if (is_untold)
+		return sfs_err_set(e, SFS_E_IO, "no answer");
+	if (tag_out != NULL)
+		*tag_out = tag;
+	return SFS_OK;
+}
+
+/* "job" is settled; its record says so, and its owner does not know. */
+static void settle_untold(void)
+{
+	IS_INT(put(KEYS, "a", "1"), SFS_OK);
+	told_ops = store->ops;
+	untold_ops = *told_ops;
+	untold_ops.put_if = put_untold;
+	store->ops = &untold_ops;
+	is_untold = true;
+	IS_INT(settle(), SFS_OK);
+	is_untold = false;
+	store->ops = told_ops;
+	check_record(SFS_RUN_RUNNING, "");
+}
+
+static void a_record_that_landed_unseen_is_ended_by_publishing(void)
+{
+	settle_untold();
+	publish_well();
+	check_record(SFS_RUN_SUCCEEDED, "");
+	IS_STR(content(), "a=1 ");
+}
+
+static void a_record_that_landed_unseen_is_ended_by_giving_up(void)
+{
+	settle_untold();
+	IS_INT(sfs_area_discard(area, b, true, &err), SFS_OK);
+	check_record(SFS_RUN_FAILED, "BuildAborted");
+}
+
+/* The daemon dies with it, and another one publishes. */
+static void a_record_that_landed_unseen_does_not_hide_the_snapshot(void)
+{
+	struct shop_history h;
+
+	settle_untold();
+	shop_again();
+	publish_well();
+	IS_INT(history(&h), 1);
+	IS_STR(content(), "a=1 ");
+}
+
 static void giving_up_a_build_ends_its_record(void)
 {
 	IS_INT(put(KEYS, "a", "1"), SFS_OK);
@@ -464,6 +531,9 @@ int main(void)
 	RUN_IN_SHOP(what_was_never_published_is_taken_back_without_a_record);
 	RUN_IN_SHOP(what_cannot_be_told_is_left_alone_and_built_anew);
 	RUN_IN_SHOP(what_cannot_be_told_survives_the_end_of_its_build);
+	RUN_IN_SHOP(a_record_that_landed_unseen_is_ended_by_publishing);
+	RUN_IN_SHOP(a_record_that_landed_unseen_is_ended_by_giving_up);
+	RUN_IN_SHOP(a_record_that_landed_unseen_does_not_hide_the_snapshot);
 	RUN_IN_SHOP(giving_up_a_build_ends_its_record);
 	RUN_IN_SHOP(giving_up_a_claimed_run_makes_no_other_record);
 	RUN_IN_SHOP(giving_up_what_was_published_ends_its_record);

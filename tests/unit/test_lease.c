@@ -246,18 +246,38 @@ static enum sfs_rc open_inner(struct sfs_store *s, const char *key,
 	return f->inner->ops->open(f->inner, key, out, call, e);
 }
 
-/* A lease in a store that does not lie yet. */
-static void begin_forgetful(struct forgetful *f)
+/* A lease in a store that lies so many times. */
+static enum sfs_rc begin_lied_to(struct forgetful *f, int lies)
 {
 	struct sfs_lease_config config = config_of(NULL);
 
-	*f = (struct forgetful){ .inner = store, .ops = *store->ops };
+	*f = (struct forgetful){ .inner = store,
+		                 .ops = *store->ops,
+		                 .lies = lies };
 	f->ops.put_if = lie;
 	f->ops.open = open_inner;
 	f->base.ops = &f->ops;
 	f->base.url = store->url;
 	config.store = &f->base;
-	IS_INT(sfs_lease_begin(&config, &lease, NULL, &err), SFS_OK);
+	return sfs_lease_begin(&config, &lease, NULL, &err);
+}
+
+static void begin_forgetful(struct forgetful *f)
+{
+	IS_INT(begin_lied_to(f, 0), SFS_OK);
+}
+
+static void a_first_write_whose_answer_was_lost_is_ended(void)
+{
+	char key[SFS_STORE_KEY_MAX];
+	struct forgetful f;
+
+	IS_INT(begin_lied_to(&f, 1), SFS_E_IO);
+	(void)snprintf(key, sizeof(key), "%s", sfs_lease_record_key(lease));
+	IS_INT(record_at(key).status, SFS_RUN_RUNNING);
+	IS_INT(sfs_lease_fail(lease, "BuildAborted", "", NULL, &err), SFS_OK);
+	IS_INT(record_at(key).status, SFS_RUN_FAILED);
+	sfs_lease_close(lease);
 }
 
 static void a_write_whose_answer_was_lost_is_recognized(void)
@@ -386,6 +406,10 @@ static void a_store_that_fails_is_told(void)
 	sfs_store_fault_set(wrapped, &plan);
 	IS_INT(sfs_lease_begin(&config, &lease, NULL, &err), SFS_E_NO_SPACE);
 	IS_INT(sfs_store_fault_count(wrapped), 1);
+	OK(!is_there("runs"));
+	IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_OK);
+	IS_INT(record_at(sfs_lease_record_key(lease)).status, SFS_RUN_RUNNING);
+	sfs_lease_close(lease);
 	IS_INT(sfs_lease_begin(&config, &lease, NULL, &err), SFS_OK);
 	sfs_store_fault_set(wrapped, &plan);
 	IS_INT(sfs_lease_confirm(lease, NULL, &err), SFS_E_NO_SPACE);
@@ -403,6 +427,7 @@ int main(void)
 	RUN_IN_STORE(a_record_that_is_gone_is_a_conflict);
 	RUN_IN_STORE(the_thread_renews_the_lease);
 	RUN_IN_STORE(a_write_whose_answer_was_lost_is_recognized);
+	RUN_IN_STORE(a_first_write_whose_answer_was_lost_is_ended);
 	RUN_IN_STORE(of_several_writes_in_doubt_each_is_recognized);
 	RUN_IN_STORE(a_turn_is_waited_for_until_the_deadline);
 	RUN_IN_STORE(without_a_thread_there_is_no_record);
