@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Removing what is done, in a thread of its own: a build may have millions of
- * files, and nobody should wait for them. First, once, what a crash left
+ * files and thousands of objects that lost, and nobody should wait for them. First, once, what a crash left
  * behind (.new-*, .done-*) and nobody has locked. What is not removed a few
  * seconds after the area closes is left for the next one.
  */
@@ -83,6 +83,8 @@ static void bury(struct sfs_area *a, struct sfs_build *b)
 	struct sfs_err err;
 	enum sfs_rc rc;
 
+	if (!atomic_load(&a->is_stopping)) /* else gc will */
+		sfs_engine_clean(b->engine);
 	sfs_build_stop(b);
 	rc = sfs_area_remove_dir(a->dir_fd, b->done_name, &a->is_stopping,
 	                         &err);

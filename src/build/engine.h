@@ -47,6 +47,9 @@ enum sfs_rc sfs_engine_new(const struct sfs_engine_context *context,
                            struct sfs_engine **out,
                            struct sfs_err *err) SFS_NODISCARD;
 
+/* What is left to do when it was published, and nobody waits for it. */
+void sfs_engine_clean(struct sfs_engine *e);
+
 /* Cancels what is under way and waits for it. NULL is fine. */
 void sfs_engine_free(struct sfs_engine *e);
 

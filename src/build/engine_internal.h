@@ -163,7 +163,8 @@ struct sfs_engine {
 	char swap_tag[SFS_BUILD_TEXT_BYTES];   /* put for it; "": none */
 	bool has_swap_id;
 	bool in_doubt; /* what was put for swap_id lies in the store, or may */
-	bool has_losers; /* objects of no shard that we know may be there */
+	bool has_losers;  /* objects of no shard that we know may be there */
+	bool is_finished; /* published; the attempts that lost may go */
 
 	struct sfs_cancel cancel; /* raised at the end */
 	pthread_t settler;
@@ -336,6 +337,8 @@ enum sfs_rc sfs_engine_take_up_lease(struct sfs_engine *e,
  */
 void sfs_engine_finish(struct sfs_engine *e, const struct sfs_call *call);
 void sfs_engine_conclude(struct sfs_engine *e, const struct sfs_call *call);
+/* Once, behind one of these. */
+void sfs_engine_drop_losers(struct sfs_engine *e, const struct sfs_call *call);
 
 /*
  * recover.c. Did the last swap happen, and durably? Only asked while it is in

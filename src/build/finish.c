@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is left to do when the pointer was swapped: the run record, the log,
- * and the attempts that lost. None of it can fail the publish any more.
+ * and, when mv was answered, the attempts that lost. None of it can fail the
+ * publish any more.
  *
  * Whoever finds out later that a swap happened does the same. Nothing of it is
  * done twice: a record that has ended says so, and an event that the log has
@@ -135,8 +136,8 @@ static enum sfs_rc delete_losers(struct sfs_engine *e,
 }
 
 /*
- * Finding them is reading a directory for each shard, while mv waits. A shard
- * that is built again takes the place of what it was.
+ * Finding them is reading a directory for each shard. A shard that is built
+ * again takes the place of what it was.
  */
 static bool may_have_losers(const struct sfs_engine *e)
 {
@@ -150,15 +151,16 @@ static bool may_have_losers(const struct sfs_engine *e)
 	return e->has_losers;
 }
 
-static void drop_losers(struct sfs_engine *e, const struct sfs_call *call)
+void sfs_engine_drop_losers(struct sfs_engine *e, const struct sfs_call *call)
 {
 	struct sfs_catalog *c = e->context.catalog;
 	struct sfs_manifest *m = NULL;
 	struct sfs_err err;
 	enum sfs_rc rc;
 
-	if (!may_have_losers(e))
+	if (!e->is_finished || !may_have_losers(e))
 		return;
+	e->is_finished = false;
 	rc = c->ops->load(c, &e->swap_id, &m, call, &err);
 	if (rc == SFS_OK)
 		rc = delete_losers(e, m, &err);
@@ -180,7 +182,17 @@ void sfs_engine_finish(struct sfs_engine *e, const struct sfs_call *call)
 		sfs_log(SFS_LOG_WARN, SFS_LOG_BUILD, "%s", err.msg);
 	end_record(e, &locked);
 	log_event(e, &locked);
-	drop_losers(e, &locked);
+	e->is_finished = true;
+}
+
+void sfs_engine_clean(struct sfs_engine *e)
+{
+	struct sfs_err err;
+
+	if (sfs_engine_work_begin(e, NULL, &err) != SFS_OK)
+		return; /* it is being ended */
+	sfs_engine_drop_losers(e, NULL);
+	sfs_engine_work_end(e);
 }
 
 void sfs_engine_conclude(struct sfs_engine *e, const struct sfs_call *call)

@@ -209,10 +209,12 @@ static enum sfs_rc give_up(struct sfs_engine *e, struct sfs_err *err)
 	enum sfs_rc rc;
 
 	rc = sfs_engine_resolve(e, &is_published, &call, err);
-	if (rc == SFS_OK && is_published)
+	if (rc == SFS_OK && is_published) {
 		sfs_engine_conclude(e, &call);
-	else if (rc == SFS_OK && e->run_id[0] != '\0')
+		sfs_engine_drop_losers(e, &call);
+	} else if (rc == SFS_OK && e->run_id[0] != '\0') {
 		rc = end_run(e, &call, err);
+	}
 	return rc;
 }
 

@@ -101,6 +101,11 @@ enum sfs_rc sfs_engine_new(const struct sfs_engine_context *context,
 	return SFS_OK;
 }
 
+void sfs_engine_clean(struct sfs_engine *e)
+{
+	(void)e;
+}
+
 void sfs_engine_free(struct sfs_engine *e)
 {
 	if (e != NULL)

@@ -432,6 +432,7 @@ static void a_shard_that_became_empty_leaves_no_object(void)
 	IS_INT(sfs_build_unlink(b, INGEST, "a.csv", &err), SFS_OK);
 	IS_INT(put(KEYS, "a", "1"), SFS_OK);
 	publish_well();
+	shop_rest();
 	IS_INT(list_store(&keys, "shards/"), 1);
 	IS_STR(content(), "a=1 ");
 }
@@ -445,6 +446,7 @@ static void objects_of_another_number_of_shards_are_removed(void)
 	IS_INT(list_store(&keys, "shards/"), 4);
 	config("key_encoding: utf8\nnum_dbs: 2\n");
 	publish_well();
+	shop_rest();
 	IS_INT(list_store(&keys, "shards/"), 2);
 }
 
@@ -463,6 +465,7 @@ static void shards_that_are_built_again_leave_nothing_to_look_for(void)
 	IS_INT(settle(), SFS_OK);
 	sfs_store_fault_set(store, &no_list);
 	publish_well();
+	shop_close();
 	IS_INT(sfs_store_fault_count(store), 0);
 	sfs_store_fault_set(store, &(struct sfs_fault_plan){ .fail_at = 0 });
 	IS_INT(list_store(&keys, "shards/"), 4);
@@ -494,6 +497,7 @@ static void an_attempt_that_lost_is_removed(void)
 	at[10] = '0';
 	IS_INT(store->ops->put(store, lost, "x", 1, NULL, NULL, &err), SFS_OK);
 	publish_well();
+	shop_rest();
 	IS_INT(list_store(&keys, "shards/"), 1);
 	HAS_STR(keys.keys[0], "/attempt=01/");
 	IS_STR(content(), "a=1 ");

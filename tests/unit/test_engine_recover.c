@@ -7,6 +7,9 @@
 
 #include "catalog/lease.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 static const struct sfs_fault_plan off;
 static struct shop_keys keys;
 
@@ -483,19 +486,65 @@ static void a_publish_is_logged_once(void)
 	IS_INT(list_store(&keys, "runs/"), 2);
 }
 
-static void attempts_that_lost_are_removed_by_who_finds_out(void)
+/* An attempt that lost, of the same shard as the object at key. */
+static void put_x_beside(const char *key)
 {
 	char lost[450];
 
+	(void)snprintf(lost, sizeof(lost), "%.*s/attempt=07/shard.db",
+	               (int)(strstr(key, "/attempt=") - key), key);
+	IS_INT(store->ops->put(store, lost, "x", 1, NULL, NULL, &err), SFS_OK);
+}
+
+static void attempts_that_lost_are_removed_by_who_finds_out(void)
+{
 	publish_in_doubt();
 	IS_INT(list_store(&keys, "shards/"), 1);
-	(void)snprintf(lost, sizeof(lost), "%.*s/attempt=07/shard.db",
-	               (int)(strstr(keys.keys[0], "/attempt=") - keys.keys[0]),
-	               keys.keys[0]);
-	IS_INT(store->ops->put(store, lost, "x", 1, NULL, NULL, &err), SFS_OK);
+	put_x_beside(keys.keys[0]);
 	shop_again();
+	shop_rest();
 	IS_INT(list_store(&keys, "shards/"), 1);
 	HAS_STR(keys.keys[0], "/attempt=00/");
+	IS_STR(content(), "a=1 ");
+}
+
+static pthread_t publisher;
+static atomic_uint lists_of_publisher;
+
+static enum sfs_rc list_counted(struct sfs_store *s, const char *prefix,
+                                char delimiter, const char *start_after,
+                                sfs_list_fn *fn, void *arg,
+                                const struct sfs_call *call, struct sfs_err *e)
+{
+	if (pthread_equal(pthread_self(), publisher))
+		atomic_fetch_add(&lists_of_publisher, 1);
+	return told_ops->list(s, prefix, delimiter, start_after, fn, arg, call,
+	                      e);
+}
+
+/* Nobody knows which objects a build has that was begun by another daemon. */
+static void the_publisher_does_not_look_for_attempts_that_lost(void)
+{
+	char lost[450];
+
+	IS_INT(put(KEYS, "a", "1"), SFS_OK);
+	IS_INT(settle(), SFS_OK);
+	IS_INT(list_store(&keys, "shards/"), 1);
+	(void)snprintf(lost, sizeof(lost), "%s", keys.keys[0]);
+	shop_again();
+	publisher = pthread_self();
+	told_ops = store->ops;
+	untold_ops = *told_ops;
+	untold_ops.list = list_counted;
+	store->ops = &untold_ops;
+	put_x_beside(lost);
+	publish_well();
+	IS_INT(atomic_load(&lists_of_publisher), 0);
+	shop_close();
+	store->ops = told_ops;
+	shop_open();
+	IS_INT(list_store(&keys, "shards/"), 1);
+	IS_STR(keys.keys[0], lost);
 	IS_STR(content(), "a=1 ");
 }
 
@@ -542,6 +591,7 @@ int main(void)
 	RUN_IN_SHOP(a_publish_that_its_next_owner_finds_out_is_logged);
 	RUN_IN_SHOP(a_publish_is_logged_once);
 	RUN_IN_SHOP(attempts_that_lost_are_removed_by_who_finds_out);
+	RUN_IN_SHOP(the_publisher_does_not_look_for_attempts_that_lost);
 	RUN_IN_SHOP(settling_leaves_what_was_published_alone);
 	RUN_IN_SHOP(settling_waits_until_a_swap_can_be_told);
 	return tap_done();

@@ -150,6 +150,13 @@ static inline void shop_again(void)
 	b = sfs_area_find(area, "job");
 }
 
+/* What is done behind the reply to mv is done. */
+static inline void shop_rest(void)
+{
+	shop_close();
+	shop_open();
+}
+
 /* The next build, when the one before was published. */
 static inline void shop_next(const char *name)
 {
