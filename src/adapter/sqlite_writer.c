@@ -2,7 +2,9 @@
 /*
  * The writer of SQLite shards: format/btree_writer makes the pages from the
  * sorted pairs, front to back, and they go straight into an upload of the
- * store, and into the digest, block by block; there is no local file.
+ * store, and into the digest, block by block; there is no local file. A thread
+ * of the writer's does that with one block while the next one is filled, so
+ * that the disk is not idle while pairs are merged, nor the other way round.
  *
  *   MEASURING -> (first pair or seal: the page size is chosen, the upload
  *   begun) -> WRITING -> seal -> SEALED; BROKEN after any failure
@@ -11,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/digest.h"
+#include "base/workers.h"
 #include "format/btree_writer.h"
 
 #include <cjson/cJSON.h>
@@ -28,6 +31,9 @@ enum {
 	 * page, however often it is there.
 	 */
 	COUNTED_MAX_BYTES = 16422,
+
+	/* Of a database that is worth a thread. */
+	BEHIND_MIN_BYTES = 4 << 20,
 };
 
 #define DIGEST_SCHEME "sha256:"
@@ -53,7 +59,12 @@ struct writer {
 	struct sfs_btree_writer *pages;
 	struct sfs_upload *upload;
 	struct sfs_digest digest;
-	const struct sfs_call *call; /* of the call under way */
+	struct sfs_workers *behind; /* one; NULL: blocks are written at once */
+	struct sfs_job job;         /* writes the block; while it runs, it */
+	const void *block;          /* owns this, digest, upload and below */
+	size_t block_len;
+	enum sfs_rc block_rc;
+	struct sfs_err block_err;
 	uint64_t db_bytes;
 	char digest_text[sizeof(DIGEST_SCHEME) + SFS_DIGEST_HEX_BYTES];
 };
@@ -187,15 +198,54 @@ static const struct sfs_btree_measure *choose(const struct writer *w)
 	return &w->measures[i];
 }
 
+/* Who hands out blocks asks whether the call goes on. */
+static void write_block(struct sfs_job *job)
+{
+	struct writer *w =
+		(struct writer *)((char *)job - offsetof(struct writer, job));
+	struct sfs_err *err = &w->block_err;
+
+	w->block_rc = sfs_digest_add(&w->digest, w->block, w->block_len, err);
+	if (w->block_rc == SFS_OK)
+		w->block_rc = w->upload->ops->write(w->upload, w->block,
+		                                    w->block_len, NULL, err);
+}
+
+/* All blocks so far are written. */
+static enum sfs_rc wait_behind(struct writer *w, struct sfs_err *err)
+{
+	if (w->behind != NULL)
+		sfs_workers_drain(w->behind, &w->job);
+	if (w->block_rc != SFS_OK && err != NULL)
+		*err = w->block_err;
+	return w->block_rc;
+}
+
 static enum sfs_rc take_block(void *arg, const void *data, size_t len,
                               struct sfs_err *err)
 {
 	struct writer *w = arg;
-	enum sfs_rc rc = sfs_digest_add(&w->digest, data, len, err);
+	enum sfs_rc rc = wait_behind(w, err);
 
-	if (rc == SFS_OK)
-		rc = w->upload->ops->write(w->upload, data, len, w->call, err);
-	return rc;
+	if (rc != SFS_OK)
+		return rc;
+	w->block = data;
+	w->block_len = len;
+	if (w->behind != NULL) {
+		sfs_workers_submit(w->behind, &w->job);
+		return SFS_OK;
+	}
+	write_block(&w->job);
+	return wait_behind(w, err);
+}
+
+/* A help, not a need. */
+static void behind_begin(struct writer *w)
+{
+	w->job.run = write_block;
+	if (w->db_bytes >= BEHIND_MIN_BYTES &&
+	    sfs_workers_new(1, &w->behind, NULL) != SFS_OK)
+		w->behind = NULL;
 }
 
 static enum sfs_rc writing_begin(struct writer *w, const struct sfs_call *call,
@@ -215,9 +265,11 @@ static enum sfs_rc writing_begin(struct writer *w, const struct sfs_call *call,
 	if (rc == SFS_OK)
 		rc = sfs_btree_writer_new(&shape, take_block, w, &w->pages,
 		                          err);
-	if (rc == SFS_OK)
-		w->state = WRITER_WRITING;
-	return rc;
+	if (rc != SFS_OK)
+		return rc;
+	behind_begin(w);
+	w->state = WRITER_WRITING;
+	return SFS_OK;
 }
 
 /* Begins a call that writes; whatever fails in it breaks the writer. */
@@ -229,7 +281,6 @@ static enum sfs_rc call_begin(struct writer *w, const struct sfs_call *call,
 	if (w->state != WRITER_MEASURING && w->state != WRITER_WRITING)
 		return wrong_state(w, err);
 	rc = sfs_call_check(call, w->url, err);
-	w->call = call;
 	if (rc == SFS_OK && w->state == WRITER_MEASURING)
 		rc = with_url(w, writing_begin(w, call, err), err);
 	if (rc != SFS_OK)
@@ -266,6 +317,8 @@ static enum sfs_rc writer_seal(struct sfs_shard_writer *base,
 		return rc;
 	rc = sfs_btree_writer_finish(w->pages, err);
 	if (rc == SFS_OK)
+		rc = wait_behind(w, err);
+	if (rc == SFS_OK)
 		rc = sfs_digest_finish(&w->digest, hex, err);
 	if (rc == SFS_OK)
 		rc = w->upload->ops->commit(w->upload, call, err);
@@ -291,6 +344,7 @@ static void writer_close(struct sfs_shard_writer *base)
 
 	if (w == NULL)
 		return;
+	sfs_workers_free(w->behind); /* waits: it may be writing */
 	sfs_btree_writer_free(w->pages);
 	if (w->upload != NULL)
 		w->upload->ops->close(w->upload);

@@ -52,8 +52,9 @@ struct sfs_btree_writer {
 	enum sfs_rc failed; /* of an earlier call */
 	uint32_t pages;     /* that have a number by now */
 	uint32_t lock_page;
-	uint8_t *memory; /* block lies in it, aligned */
+	uint8_t *memory; /* both blocks lie in it, aligned */
 	uint8_t *block;
+	uint8_t *other_block; /* the sink may still look at it */
 	size_t block_len;
 	struct level level[SFS_BTREE_WRITER_LEVELS];
 	struct sfs_bytes last_key; /* in the leaf or in long_key */
@@ -196,10 +197,15 @@ static enum sfs_rc no_memory(struct sfs_err *err)
 
 static enum sfs_rc block_flush(struct sfs_btree_writer *w, struct sfs_err *err)
 {
+	uint8_t *full = w->block;
 	size_t len = w->block_len;
 
+	if (len == 0)
+		return SFS_OK;
 	w->block_len = 0;
-	return len > 0 ? w->sink(w->arg, w->block, len, err) : SFS_OK;
+	w->block = w->other_block;
+	w->other_block = full;
+	return w->sink(w->arg, full, len, err);
 }
 
 static enum sfs_rc page_claim(struct sfs_btree_writer *w, uint8_t **page_out,
@@ -535,13 +541,14 @@ enum sfs_rc sfs_btree_writer_new(const struct sfs_btree_shape *shape,
 	w->sink = sink;
 	w->arg = arg;
 	w->lock_page = sfs_btree_lock_page(shape->page_size);
-	w->memory = sfs_malloc(BLOCK_BYTES + BLOCK_ALIGN);
+	w->memory = sfs_malloc(2 * BLOCK_BYTES + BLOCK_ALIGN);
 	rc = w->memory != NULL ? level_init(w, 0, err) : no_memory(err);
 	if (rc != SFS_OK) {
 		sfs_btree_writer_free(w);
 		return rc;
 	}
 	w->block = w->memory + BLOCK_ALIGN - (uintptr_t)w->memory % BLOCK_ALIGN;
+	w->other_block = w->block + BLOCK_BYTES;
 	rc = page_begin(w, &page, err);
 	if (rc == SFS_OK)
 		sfs_btree_page_one_put(shape, page);

@@ -60,7 +60,10 @@ enum sfs_rc sfs_btree_measure_finish(const struct sfs_btree_measure *m,
                                      struct sfs_btree_shape *out,
                                      struct sfs_err *err) SFS_NODISCARD;
 
-/* Takes the next bytes of the file: whole pages, aligned to 4096 bytes. */
+/*
+ * Takes the next bytes of the file: whole pages, aligned to 4096 bytes. They
+ * stay what they are until it is called again, or the writer is freed.
+ */
 typedef enum sfs_rc sfs_btree_sink_fn(void *arg, const void *data, size_t len,
                                       struct sfs_err *err);
 

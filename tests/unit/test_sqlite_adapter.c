@@ -141,7 +141,23 @@ static void what_the_writer_seals_the_reader_finds(void)
 }
 
 /* The digest is that of the object's bytes, as sha256sum prints it. */
-static void the_digest_is_of_the_whole_object(void)
+/* Pairs of which each takes as much as a writer hands out at once. */
+static const struct sfs_pair *large_pairs(size_t *count)
+{
+	static uint8_t value[1 << 20];
+	static struct sfs_pair pairs[6];
+	static const uint8_t keys[] = "abcdef";
+
+	*count = sizeof(pairs) / sizeof(pairs[0]);
+	for (size_t i = 0; i < sizeof(value); i++)
+		value[i] = (uint8_t)(i * 31 + i / 256);
+	for (size_t i = 0; i < *count; i++)
+		pairs[i] = (struct sfs_pair){ { keys + i, 1 },
+			                      { value, sizeof(value) - i } };
+	return pairs;
+}
+
+static void check_digest(const struct sfs_pair *pairs, size_t count)
 {
 	struct sfs_shard_writer *w = writer_begin("{\"page_size\": 512}");
 	struct sfs_digest d = { NULL };
@@ -151,15 +167,16 @@ static void the_digest_is_of_the_whole_object(void)
 	char *data = NULL;
 	size_t len = 0;
 
-	IS_INT(announce_pairs(w, some, 4), SFS_OK);
-	IS_INT(w->ops->write_batch(w, some, 4, NULL, &err), SFS_OK);
+	IS_INT(announce_pairs(w, pairs, count), SFS_OK);
+	IS_INT(w->ops->write_batch(w, pairs, count, NULL, &err), SFS_OK);
 	w->ops->results(w, &results);
 	OK(results.digest == NULL && results.db_bytes == 0);
 	IS_INT(w->ops->seal(w, NULL, &err), SFS_OK);
 	w->ops->results(w, &results);
-	IS_INT(sfs_store_get(store, "s/db=0/shard.db", 99999, &data, &len, NULL,
-	                     NULL, &err),
+	IS_INT(sfs_store_get(store, "s/db=0/shard.db", 8 << 20, &data, &len,
+	                     NULL, NULL, &err),
 	       SFS_OK);
+	IS_INT(len, results.db_bytes);
 	IS_INT(sfs_digest_begin(&d, &err), SFS_OK);
 	IS_INT(sfs_digest_add(&d, data, len, &err), SFS_OK);
 	IS_INT(sfs_digest_finish(&d, hex, &err), SFS_OK);
@@ -168,6 +185,16 @@ static void the_digest_is_of_the_whole_object(void)
 	sfs_digest_release(&d);
 	sfs_free(data);
 	w->ops->close(w);
+}
+
+static void the_digest_is_of_the_whole_object(void)
+{
+	const struct sfs_pair *pairs;
+	size_t count;
+
+	check_digest(some, 4);
+	pairs = large_pairs(&count);
+	check_digest(pairs, count);
 }
 
 static bool collect(void *arg, size_t index, const struct sfs_bytes *value)
@@ -360,29 +387,43 @@ static void pairs_must_be_as_announced_and_ascend(void)
 	OK(!is_there("s"));
 }
 
-/* Every call of the store fails in turn; a new writer then succeeds. */
-static void whatever_the_store_refuses_leaves_nothing(void)
+/* Every call of the store fails in turn; returns how many there are. */
+static uint64_t refuse_each_call(const struct sfs_pair *pairs, size_t count)
 {
 	struct sfs_fault_plan plan = { .op_mask = SFS_STORE_ALL,
 		                       .rc = SFS_E_NO_SPACE };
-	struct sfs_fault_plan none = { .rc = SFS_OK };
-	struct sfs_store *faulty = NULL;
-	struct sfs_shard_reader *r;
 	enum sfs_rc rc;
 
-	IS_INT(sfs_store_fault_wrap(store, &faulty, &err), SFS_OK);
-	store = faulty;
 	do {
 		plan.fail_at++;
 		sfs_store_fault_set(store, &plan);
-		rc = write_shard(NULL, some, 4, NULL);
+		rc = write_shard(NULL, pairs, count, NULL);
 		IS_INT(sfs_store_fault_count(store), rc == SFS_OK ? 0 : 1);
 		IS_INT(sfs_store_fault_open_objects(store), 0);
 		if (rc != SFS_OK)
 			OK(!is_there("s"));
 	} while (rc == SFS_E_NO_SPACE && plan.fail_at < 20);
 	IS_INT(rc, SFS_OK);
-	IS_INT(plan.fail_at, 4); /* create, write, commit */
+	return plan.fail_at - 1;
+}
+
+static void whatever_the_store_refuses_leaves_nothing(void)
+{
+	struct sfs_fault_plan none = { .rc = SFS_OK };
+	struct sfs_store *faulty = NULL;
+	const struct sfs_pair *pairs;
+	struct sfs_shard_reader *r;
+	size_t count;
+	enum sfs_rc rc;
+
+	IS_INT(sfs_store_fault_wrap(store, &faulty, &err), SFS_OK);
+	store = faulty;
+	pairs = large_pairs(&count);
+	OK(refuse_each_call(pairs, count) > count + 2);
+	sfs_store_fault_set(store, &none);
+	rc = store->ops->delete (store, "s/db=0/shard.db", NULL, &err);
+	IS_INT(rc, SFS_OK);
+	IS_INT(refuse_each_call(some, 4), 3); /* create, write, commit */
 	sfs_store_fault_set(store, &none);
 	r = reader_begin();
 	IS_STR(value_of(r, BYTES("b")), "bee");
