@@ -53,24 +53,35 @@ void sfs_engine_run_spill(struct sfs_job *job)
 }
 
 /* An idle slot, one that holds records already if there is one. */
-static struct sfs_fill_slot *take_slot(struct sfs_engine *e)
+static struct sfs_fill_slot *find_slot_locked(struct sfs_engine *e)
 {
 	struct sfs_fill_slot *found = NULL;
-	struct sfs_fill_slot *slot;
+	unsigned spilling = 0;
+
+	for (int i = 0; i < SFS_ENGINE_SLOTS; i++) {
+		struct sfs_fill_slot *slot = &e->slots[i];
+
+		spilling += slot->state == SFS_SLOT_SPILLING;
+		if (slot->state != SFS_SLOT_IDLE)
+			continue;
+		if (!sfs_run_filler_is_empty(slot->filler))
+			return slot;
+		found = slot;
+	}
+	return spilling < e->context.threads ? found : NULL;
+}
+
+/*
+ * Nobody fills another slab while all sorters have one: it would only wait,
+ * and take memory that was not used before.
+ */
+static struct sfs_fill_slot *take_slot(struct sfs_engine *e)
+{
+	struct sfs_fill_slot *found;
 
 	pthread_mutex_lock(&e->lock);
-	while (found == NULL) {
-		for (int i = 0; i < SFS_ENGINE_SLOTS; i++) {
-			slot = &e->slots[i];
-			if (slot->state != SFS_SLOT_IDLE)
-				continue;
-			if (found == NULL ||
-			    !sfs_run_filler_is_empty(slot->filler))
-				found = slot;
-		}
-		if (found == NULL)
-			pthread_cond_wait(&e->changed, &e->lock);
-	}
+	while ((found = find_slot_locked(e)) == NULL)
+		pthread_cond_wait(&e->changed, &e->lock);
 	found->state = SFS_SLOT_FILLING;
 	pthread_mutex_unlock(&e->lock);
 	return found;
