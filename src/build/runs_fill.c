@@ -212,6 +212,7 @@ static enum sfs_rc put_values(const uint8_t *slab, const struct place *places,
 			       places[i + LOOK_AHEAD].tail_len;
 			__builtin_prefetch(next);
 			__builtin_prefetch(next + LINE_BYTES);
+			__builtin_prefetch(next + 2 * LINE_BYTES);
 		}
 		rc = sfs_run_writer_put(
 			w, slab + places[i].offset + places[i].tail_len,

@@ -19,7 +19,6 @@ enum {
 	WINDOWS_BYTES = 4 << 20, /* of all streams: what caches hold */
 	WINDOW_MIN_BYTES = 64 << 10,
 	ORDER_PART = 8,
-	LINE_BYTES = 64,
 };
 
 /* Referenced runs of one set; NULL where a source took it over. */
@@ -302,6 +301,7 @@ static inline enum sfs_rc take_record(struct sfs_run_source *s, unsigned wanted,
 	if (rc == SFS_OK && (wanted & SFS_MERGE_VALUES) != 0)
 		rc = sfs_run_stream_take(&s->values, value_len, &record->value,
 		                         err);
+	sfs_run_stream_prefetch(&s->values);
 	return rc;
 }
 
