@@ -115,19 +115,32 @@ static struct sfs_merge_node node_of(const struct sfs_merge *m, uint32_t i)
 		                        i };
 }
 
+/* Without a jump: who wins is a coin toss, which no processor foresees. */
+static inline void swap_if(bool is_due, struct sfs_merge_node *a,
+                           struct sfs_merge_node *b)
+{
+	uint64_t mask = -(uint64_t)is_due;
+	uint64_t prefix = (a->prefix ^ b->prefix) & mask;
+	uint32_t source = (a->source ^ b->source) & (uint32_t)mask;
+
+	a->prefix ^= prefix;
+	b->prefix ^= prefix;
+	a->source ^= source;
+	b->source ^= source;
+}
+
 /* A source has a new record: finds the winner, which goes to tree[0]. */
 static inline void replay(struct sfs_merge *m, uint32_t source)
 {
 	struct sfs_merge_node winner = node_of(m, source);
 
 	for (size_t i = (source + m->count) / 2; i > 0; i /= 2) {
-		struct sfs_merge_node other = m->tree[i];
-		bool is_lost = other.prefix < winner.prefix;
+		struct sfs_merge_node *other = &m->tree[i];
+		bool is_lost = other->prefix < winner.prefix;
 
-		if (__builtin_expect(other.prefix == winner.prefix, 0))
-			is_lost = is_before(m, other.source, winner.source);
-		m->tree[i] = is_lost ? winner : other;
-		winner = is_lost ? other : winner;
+		if (__builtin_expect(other->prefix == winner.prefix, 0))
+			is_lost = is_before(m, other->source, winner.source);
+		swap_if(is_lost, other, &winner);
 	}
 	m->tree[0] = winner;
 }
