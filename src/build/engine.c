@@ -321,8 +321,10 @@ void sfs_engine_ingest_writers(struct sfs_engine *e, uint64_t seq, bool is_open)
 	pthread_mutex_lock(&e->lock);
 	touch_locked(e);
 	s = sfs_source_find_locked(e, seq);
-	if (s != NULL)
+	if (s != NULL) {
 		s->is_open = is_open;
+		s->is_sized = false;
+	}
 	e->needs_relist = true; /* its size, and whether it is complete */
 	pthread_cond_broadcast(&e->changed);
 	pthread_mutex_unlock(&e->lock);

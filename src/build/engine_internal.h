@@ -49,6 +49,7 @@ struct sfs_source {
 	bool is_open;
 	bool is_incomplete;
 	bool is_listed;   /* seen by the listing under way */
+	bool is_sized;    /* its size was looked at since it was closed */
 	bool is_finished; /* read to its end, which was announced */
 	bool is_put_off;  /* read on only once it is closed, or is_awaited */
 	bool is_awaited;

@@ -124,7 +124,7 @@ static bool note_known(struct sfs_engine *e, struct sfs_source **from,
 	pthread_mutex_lock(&e->lock);
 	s = *place_locked(from, file->seq);
 	is_known = s != NULL && s->seq == file->seq && s->is_finished &&
-	           !s->is_open && !file->is_open &&
+	           s->is_sized && !s->is_open && !file->is_open &&
 	           s->is_incomplete == file->is_incomplete &&
 	           strcmp(s->name, file->name) == 0;
 	if (is_known)
@@ -141,6 +141,8 @@ static void note_locked(struct sfs_engine *e, struct sfs_source *s,
 		note_renamed_locked(e, s, file->name);
 	s->is_listed = true;
 	s->is_open = file->is_open;
+	/* what came since the listing began may not be in the size */
+	s->is_sized = !file->is_open && !e->needs_relist;
 	s->is_incomplete = file->is_incomplete;
 	/* it was at its end, or what was read is gone */
 	if ((s->is_finished && size > s->size) || size < s->fed)

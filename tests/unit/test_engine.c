@@ -70,6 +70,31 @@ static void every_format_is_built(void)
 	IS_INT(settle(), SFS_E_STALE);
 }
 
+/* A listing that sees the file before its bytes must not settle for that. */
+static void files_are_read_where_they_lie(void)
+{
+	enum { FILES = 100 };
+	struct sfs_manifest *m;
+	char path[400];
+	char name[16];
+	FILE *f;
+
+	for (int i = 0; i < FILES; i++) {
+		(void)snprintf(name, sizeof(name), "%d.csv", i);
+		(void)snprintf(path, sizeof(path), "%s/outside-%s", shop_dir,
+		               name);
+		f = fopen(path, "w");
+		if (f == NULL || fprintf(f, "key,value\n%d,1\n", i) < 0 ||
+		    fclose(f) != 0)
+			TAP_FAIL("cannot write %s", path);
+		IS_INT(sfs_build_add_source(b, name, path, &err), SFS_OK);
+	}
+	publish_well();
+	m = manifest();
+	IS_INT(sfs_manifest_rows(m), FILES);
+	sfs_manifest_free(m);
+}
+
 static void a_build_of_nothing_is_a_snapshot_of_nothing(void)
 {
 	struct sfs_manifest *m;
@@ -561,6 +586,7 @@ int main(void)
 {
 	IS_INT(sfs_log_set_levels("none", &err), SFS_OK);
 	RUN_IN_SHOP(every_format_is_built);
+	RUN_IN_SHOP(files_are_read_where_they_lie);
 	RUN_IN_SHOP(a_build_of_nothing_is_a_snapshot_of_nothing);
 	RUN_IN_SHOP(more_than_a_build_can_hold_in_memory_is_built);
 	RUN_IN_SHOP(the_later_record_and_the_later_file_win);
