@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "format/tokens.h"
 
+#include <endian.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -234,7 +235,11 @@ static struct sfs_cel_value key_value(const struct sfs_router *r,
 		v.as.text.len = key.len;
 		return v;
 	}
-	for (size_t i = 0; i < key.len && i < sizeof(number); i++)
+	if (key.len == sizeof(number)) {
+		memcpy(&number, key.data, sizeof(number));
+		number = be64toh(number);
+	}
+	for (size_t i = 0; i < key.len && key.len < sizeof(number); i++)
 		number = number << 8 | key.data[i];
 	if (v.kind == SFS_CEL_UINT)
 		v.as.uinteger = number;
