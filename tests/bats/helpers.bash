@@ -163,10 +163,19 @@ mount_store() {
 	return 1
 }
 
+# As /proc/self/mountinfo writes a place.
+escaped() {
+	local place=${1//\\/\\134}
+
+	place=${place// /\\040}
+	place=${place//$'\t'/\\011}
+	printf '%s\n' "${place//$'\n'/\\012}"
+}
+
 is_mounted() {
 	local place
 
-	place=$(realpath -sm "$1")
+	place=$(escaped "$(realpath -sm "$1")")
 	grep -qF " $place " /proc/self/mountinfo
 }
 
@@ -362,6 +371,7 @@ sweep_mounts() {
 	local place
 
 	while read -r place; do
+		place=$(printf '%b' "$place")
 		umount -l "$place" 2>/dev/null || fusermount3 -uz "$place"
 		printf 'was left mounted: %s\n' "$place"
 	done < <(awk -v dir="$dir/" 'index($5, dir) == 1 { print $5 }' \
