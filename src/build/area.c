@@ -286,9 +286,9 @@ void sfs_area_list(struct sfs_area *a, sfs_area_name_fn *fn, void *arg)
 
 static enum sfs_rc check_empty(struct sfs_build *b, struct sfs_err *err)
 {
-	static const enum sfs_build_dir dirs[] = { SFS_BUILD_TOP,
-		                                   SFS_BUILD_KEYS,
-		                                   SFS_BUILD_INGEST };
+	static const enum sfs_build_dir dirs[] = {
+		SFS_BUILD_TOP, SFS_BUILD_KEYS, SFS_BUILD_INGEST, SFS_BUILD_WHERE
+	};
 	struct sfs_build_names names;
 	struct sfs_snapshot_id base;
 	enum sfs_rc rc = SFS_OK;
@@ -296,15 +296,16 @@ static enum sfs_rc check_empty(struct sfs_build *b, struct sfs_err *err)
 	if (sfs_files_get_base(b->files, &base))
 		return sfs_err_set(err, SFS_E_INVALID,
 		                   "build %s is not empty: base", b->name);
-	for (size_t i = 0; i < 3 && rc == SFS_OK; i++) {
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs) && rc == SFS_OK;
+	     i++) {
 		if (!sfs_build_has_dir(b, dirs[i]))
 			continue;
 		rc = sfs_files_list(b->files, dirs[i], &names, err);
 		if (rc == SFS_OK && names.count > 0)
 			rc = sfs_err_set(err, SFS_E_INVALID,
-			                 "build %s is not empty: %s%.200s",
-			                 b->name, sfs_build_dir_prefix(dirs[i]),
-			                 names.names[0]);
+			                 "build %s is not empty: %.200s",
+			                 b->name,
+			                 SFS_PLACE(dirs[i], names.names[0]));
 		sfs_build_names_release(&names);
 	}
 	return rc;

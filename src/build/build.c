@@ -52,6 +52,7 @@ static void free_build(struct sfs_build *b)
 		(void)close(b->lock_fd);
 	sfs_build_config_release(&b->defaults);
 	sfs_build_config_release(&b->config);
+	sfs_build_routing_unref(b->routing);
 	sfs_manifest_free(b->base_manifest);
 	pthread_mutex_destroy(&b->settings);
 	pthread_mutex_destroy(&b->telling);

@@ -28,15 +28,18 @@ uint64_t sfs_build_number(const struct sfs_build *b); /* of this process */
 
 /*
  * Files. TOP holds config.yaml, message, tag, and scratch; INGEST and KEYS
- * are its two directories. Every name that the directory's rules allow is a
- * real file; rules: KEYS: a key's canonical name, or a name that is no key
- * (scratch); another spelling of a key is INVALID and says the canonical one.
- * Names may be longer than the local filesystem's.
+ * are its two directories, and WHERE is flat and holds the files with columns
+ * (build/where_name.h). Every name that the directory's rules allow is a real
+ * file; rules: KEYS: a key's canonical name, or a name that is no key
+ * (scratch); another spelling of a key is INVALID and says the canonical one;
+ * WHERE: the same after columns as config.yaml has them, enough to tell the
+ * shard. Names may be longer than the local filesystem's.
  */
 enum sfs_build_dir {
 	SFS_BUILD_TOP = 1,
 	SFS_BUILD_KEYS,
 	SFS_BUILD_INGEST,
+	SFS_BUILD_WHERE,
 };
 
 bool sfs_build_has_dir(struct sfs_build *b, enum sfs_build_dir dir);
@@ -159,8 +162,9 @@ bool sfs_build_get_base(struct sfs_build *b, struct sfs_snapshot_id *out);
 enum sfs_rc sfs_build_clear_base(struct sfs_build *b,
                                  struct sfs_err *err) SFS_NODISCARD;
 
-/* Keys of the base that this build removes, by their name in keys/. */
-enum sfs_rc sfs_build_remove_key(struct sfs_build *b, const char *name,
+/* Keys of the base that this build removes: by names of KEYS and WHERE. */
+enum sfs_rc sfs_build_remove_key(struct sfs_build *b,
+                                 const struct sfs_build_place *at,
                                  struct sfs_err *err) SFS_NODISCARD;
 bool sfs_build_is_removed(struct sfs_build *b, const char *name);
 

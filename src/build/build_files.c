@@ -72,8 +72,9 @@ enum sfs_rc sfs_build_dir_stat(struct sfs_build *b, enum sfs_build_dir dir,
 /* --- rules --------------------------------------------------------------------- */
 
 /* A name that is no key is scratch; a key has one name. */
-static enum sfs_rc check_key_name(struct sfs_build *b, const char *name,
-                                  struct sfs_err *err)
+static enum sfs_rc check_key_name(struct sfs_build *b,
+                                  const struct sfs_build_place *at,
+                                  const char *name, struct sfs_err *err)
 {
 	enum sfs_key_encoding encoding = sfs_build_encoding(b);
 	size_t len = strlen(name);
@@ -88,18 +89,23 @@ static enum sfs_rc check_key_name(struct sfs_build *b, const char *name,
 	                    &len) != SFS_OK ||
 	    strcmp(name, canonical) != 0)
 		return sfs_err_set(err, SFS_E_INVALID,
-		                   "keys/%.200s: write it as %.200s", name,
-		                   canonical);
+		                   "%.250s: write it as %.200s",
+		                   SFS_PLACE(at->dir, at->name), canonical);
 	return SFS_OK;
 }
 
 enum sfs_rc sfs_build_check_rules(struct sfs_build *b, enum sfs_build_dir dir,
                                   const char *name, struct sfs_err *err)
 {
+	const struct sfs_build_place at = { dir, name };
 	enum sfs_rc rc = sfs_files_check_name(name, err);
 
-	if (rc == SFS_OK && dir == SFS_BUILD_KEYS)
-		rc = check_key_name(b, name, err);
+	if (rc == SFS_OK && dir == SFS_BUILD_WHERE)
+		rc = sfs_build_check_where(b, name, err);
+	if (rc == SFS_OK && dir == SFS_BUILD_WHERE)
+		rc = check_key_name(b, &at, sfs_where_key(name), err);
+	else if (rc == SFS_OK && dir == SFS_BUILD_KEYS)
+		rc = check_key_name(b, &at, name, err);
 	return rc;
 }
 
@@ -118,8 +124,7 @@ enum sfs_rc sfs_build_stat(struct sfs_build *b, enum sfs_build_dir dir,
 	rc = sfs_files_locate(b->files, dir, name, &spot, err);
 	if (rc == SFS_OK &&
 	    fstatat(spot.dir_fd, spot.disk.text, st, AT_SYMLINK_NOFOLLOW) != 0)
-		rc = sfs_err_sys(err, errno, "%s%s", sfs_build_dir_prefix(dir),
-		                 name);
+		rc = sfs_err_sys(err, errno, "%s", SFS_PLACE(dir, name));
 	pthread_mutex_unlock(&b->files->lock);
 	return rc;
 }
@@ -149,8 +154,8 @@ enum sfs_rc sfs_build_chmod(struct sfs_build *b, enum sfs_build_dir dir,
 	rc = sfs_files_locate(b->files, dir, name, &spot, err);
 	if (rc == SFS_OK &&
 	    fchmodat(spot.dir_fd, spot.disk.text, mode & 07777, 0) != 0)
-		rc = sfs_err_sys(err, errno, "cannot chmod %s%s",
-		                 sfs_build_dir_prefix(dir), name);
+		rc = sfs_err_sys(err, errno, "cannot chmod %s",
+		                 SFS_PLACE(dir, name));
 	pthread_mutex_unlock(&b->files->lock);
 	sfs_build_leave_change(b);
 	return rc;
@@ -169,29 +174,32 @@ enum sfs_rc sfs_build_utimens(struct sfs_build *b, enum sfs_build_dir dir,
 	rc = sfs_files_locate(b->files, dir, name, &spot, err);
 	if (rc == SFS_OK && utimensat(spot.dir_fd, spot.disk.text, times,
 	                              AT_SYMLINK_NOFOLLOW) != 0)
-		rc = sfs_err_sys(err, errno, "cannot set the times of %s%s",
-		                 sfs_build_dir_prefix(dir), name);
+		rc = sfs_err_sys(err, errno, "cannot set the times of %s",
+		                 SFS_PLACE(dir, name));
 	pthread_mutex_unlock(&b->files->lock);
 	sfs_build_leave_change(b);
 	return rc;
 }
 
-enum sfs_rc sfs_build_remove_key(struct sfs_build *b, const char *name,
+enum sfs_rc sfs_build_remove_key(struct sfs_build *b,
+                                 const struct sfs_build_place *at,
                                  struct sfs_err *err)
 {
+	const char *name =
+		at->dir == SFS_BUILD_WHERE ? sfs_where_key(at->name) : at->name;
 	uint8_t key[SFS_STAGED_NAME_MAX + 1];
 	enum sfs_rc rc = sfs_build_enter_change(b, err);
 	size_t len;
 
 	if (rc != SFS_OK)
 		return rc;
-	rc = sfs_build_check_rules(b, SFS_BUILD_KEYS, name, err);
+	rc = sfs_build_check_rules(b, at->dir, at->name, err);
 	if (rc == SFS_OK && !sfs_key_from_name(sfs_build_encoding(b), name,
 	                                       strlen(name), key, &len))
-		rc = sfs_err_set(err, SFS_E_INVALID, "keys/%.200s: no key",
-		                 name);
+		rc = sfs_err_set(err, SFS_E_INVALID, "%.250s: no key",
+		                 SFS_PLACE(at->dir, at->name));
 	if (rc == SFS_OK)
-		rc = sfs_files_remove_key(b->files, name, err);
+		rc = sfs_files_remove_key(b->files, at->name, err);
 	sfs_build_leave_change(b);
 	return rc;
 }
@@ -230,13 +238,13 @@ static enum sfs_rc check_arrival(struct sfs_build *b,
 	enum sfs_rc rc = sfs_build_check_rules(b, to->dir, to->name, err);
 	struct stat st;
 
-	if (rc == SFS_OK && to->dir == SFS_BUILD_KEYS &&
-	    from->dir != SFS_BUILD_KEYS) {
+	if (rc == SFS_OK && sfs_dir_has_records(to->dir) &&
+	    !sfs_dir_has_records(from->dir)) {
 		rc = sfs_build_stat(b, from->dir, from->name, &st, err);
 		if (rc == SFS_OK && (uint64_t)st.st_size > b->value_max)
 			rc = sfs_err_set(err, SFS_E_TOO_BIG,
-			                 "keys/%.200s: larger than value_max",
-			                 to->name);
+			                 "%.250s: larger than value_max",
+			                 SFS_PLACE(to->dir, to->name));
 	}
 	if (rc == SFS_OK && sfs_build_is_config(to->dir, to->name))
 		rc = sfs_build_check_config_file(b, from, err);

@@ -5,6 +5,7 @@
 #include "build/build.h"
 #include "build/engine.h"
 #include "build/files_internal.h"
+#include "build/where_name.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,8 +52,9 @@ struct sfs_build {
 	struct sfs_build_config defaults;
 	struct sfs_build_config config;     /* valid */
 	struct sfs_manifest *base_manifest; /* NULL: not read yet */
-	struct sfs_err fault; /* of config.yaml; rc SFS_OK: none */
-	_Atomic int encoding; /* enum sfs_key_encoding */
+	struct sfs_err fault;              /* of config.yaml; rc SFS_OK: none */
+	_Atomic int encoding;              /* enum sfs_key_encoding */
+	struct sfs_build_routing *routing; /* protected by lock; may be NULL */
 };
 
 struct sfs_build_options {
@@ -119,6 +121,15 @@ bool sfs_build_is_config(enum sfs_build_dir dir, const char *name);
 /* build_files.c: the rules of a directory for a new name. */
 enum sfs_rc sfs_build_check_rules(struct sfs_build *b, enum sfs_build_dir dir,
                                   const char *name,
+                                  struct sfs_err *err) SFS_NODISCARD;
+
+/* build_where.c */
+struct sfs_build_routing;
+void sfs_build_take_routing(struct sfs_build *b,
+                            const struct sfs_build_config *c);
+void sfs_build_routing_unref(struct sfs_build_routing *r); /* NULL is fine */
+/* INVALID: the columns in a name of WHERE are not as they must be. */
+enum sfs_rc sfs_build_check_where(struct sfs_build *b, const char *name,
                                   struct sfs_err *err) SFS_NODISCARD;
 
 /* area.c: the build was published, its directory goes. */

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "build/where_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +82,7 @@ static void tell_change(struct sfs_staged_file *f, bool is_growth)
 	else if (w.seq > 0)
 		sfs_engine_ingest_grew(b->engine, w.seq, size);
 	pthread_mutex_unlock(&b->telling);
-	if (w.dir == SFS_BUILD_KEYS && w.is_linked)
+	if (sfs_dir_has_records(w.dir) && w.is_linked)
 		sfs_files_keys_changed(b->files);
 }
 
@@ -263,7 +264,7 @@ static enum sfs_rc check_size(struct sfs_staged_file *f, uint64_t offset,
 	if (len > INT64_MAX || offset > INT64_MAX - len)
 		return sfs_err_set(err, SFS_E_TOO_BIG,
 		                   "beyond the largest offset of a file");
-	if (offset + len <= max || find_out(f, false).dir != SFS_BUILD_KEYS)
+	if (offset + len <= max || !sfs_dir_has_records(find_out(f, false).dir))
 		return SFS_OK;
 	return sfs_err_set(err, SFS_E_TOO_BIG,
 	                   "a value may have %zu bytes at most (value_max)",
@@ -482,7 +483,7 @@ enum sfs_rc sfs_build_sync_dir(struct sfs_build *b, enum sfs_build_dir dir,
 	if (rc == SFS_OK)
 		rc = sfs_files_sync_names(b->files, (enum sfs_folder_kind)dir,
 		                          err);
-	if (rc == SFS_OK && dir == SFS_BUILD_KEYS)
+	if (rc == SFS_OK && sfs_dir_has_records(dir))
 		rc = sfs_files_sync_names(b->files, SFS_FOLDER_DELETED, err);
 	return rc;
 }

@@ -96,6 +96,7 @@ static void take(struct sfs_build *b, const struct sfs_build_config *c,
 	sfs_engine_set_config(b->engine, c);
 	sfs_build_config_copy(&b->config, c);
 	atomic_store(&b->encoding, (int)c->key_encoding);
+	sfs_build_take_routing(b, c);
 }
 
 /* config.yaml as it lies there; its absence is INVALID too. */

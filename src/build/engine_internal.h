@@ -273,9 +273,26 @@ enum sfs_rc sfs_engine_place(struct sfs_engine *e,
                              const struct sfs_record *record, bool *is_placed,
                              uint32_t *db_id,
                              struct sfs_err *err) SFS_NODISCARD;
-/* Of a file in keys/, once the placement is chosen. INVALID. */
+/* What the name of a file tells; key lies in it, so it cannot be copied. */
+struct sfs_key_name {
+	struct sfs_bytes key;
+	bool has_columns;
+	struct sfs_columns columns;
+	uint8_t room[SFS_ENGINE_KEY_BYTES];
+};
+/*
+ * INVALID: it is no key, or columns are none of the placement's. Release it
+ * whatever was returned.
+ */
+enum sfs_rc sfs_key_name_read(struct sfs_key_name *out,
+                              const struct sfs_engine *e,
+                              const struct sfs_build_place *at,
+                              struct sfs_err *err) SFS_NODISCARD;
+void sfs_key_name_release(struct sfs_key_name *name);
+/* Its shard, once the placement is chosen. INVALID. */
 enum sfs_rc sfs_engine_place_key(const struct sfs_engine *e,
-                                 struct sfs_bytes key, uint32_t *db_id,
+                                 const struct sfs_key_name *name,
+                                 uint32_t *db_id,
                                  struct sfs_err *err) SFS_NODISCARD;
 /* Nothing is read: the sources were freed. */
 enum sfs_rc sfs_engine_set_router(struct sfs_engine *e, uint32_t num_dbs,
@@ -289,7 +306,7 @@ enum sfs_rc sfs_engine_choose_placement(struct sfs_engine *e, uint32_t *num_dbs,
                                         const struct sfs_call *call,
                                         struct sfs_err *err) SFS_NODISCARD;
 
-/* overlay.c: files in keys/ and removed keys, by shard. */
+/* overlay.c: files in KEYS and WHERE, and removed keys, by shard. */
 enum sfs_rc sfs_engine_mark_keys(struct sfs_engine *e,
                                  const struct sfs_call *call,
                                  struct sfs_err *err) SFS_NODISCARD;

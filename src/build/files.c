@@ -9,6 +9,7 @@
  *			config.yaml does not name
  *	top/		config.yaml, message, tag and scratch, as real files
  *	keys/		one real file a key, and scratch
+ *	where/		the same with columns (where_name.h)
  *	raw/		ingest files as <seq>-FILE, seq having 20 digits;
  *			<seq>o-FILE while somebody writes it
  *	deleted/	one empty file for each removed key of the base
@@ -41,9 +42,10 @@
 enum { DIR_MODE = 0700, FILE_MODE = 0600, READ_STEP = 4096 };
 
 static const char *const folder_names[SFS_FOLDERS] = {
-	[SFS_FOLDER_ROOT] = ".",          [SFS_FOLDER_TOP] = "top",
-	[SFS_FOLDER_KEYS] = "keys",       [SFS_FOLDER_RAW] = "raw",
-	[SFS_FOLDER_DELETED] = "deleted", [SFS_FOLDER_RUNS] = "runs",
+	[SFS_FOLDER_ROOT] = ".",      [SFS_FOLDER_TOP] = "top",
+	[SFS_FOLDER_KEYS] = "keys",   [SFS_FOLDER_RAW] = "raw",
+	[SFS_FOLDER_WHERE] = "where", [SFS_FOLDER_DELETED] = "deleted",
+	[SFS_FOLDER_RUNS] = "runs",
 };
 
 static bool is_optional(size_t kind)
@@ -114,10 +116,8 @@ static enum sfs_rc open_folder(struct sfs_files *f, size_t kind,
 static enum sfs_rc clean(struct sfs_files *f, struct sfs_err *err)
 {
 	static const enum sfs_folder_kind kinds[] = {
-		SFS_FOLDER_ROOT,
-		SFS_FOLDER_TOP,
-		SFS_FOLDER_KEYS,
-		SFS_FOLDER_DELETED,
+		SFS_FOLDER_ROOT,  SFS_FOLDER_TOP,     SFS_FOLDER_KEYS,
+		SFS_FOLDER_WHERE, SFS_FOLDER_DELETED,
 	};
 	enum sfs_rc rc = SFS_OK;
 

@@ -3,6 +3,7 @@
 #define SFS_BUILD_FILES_H
 
 #include "base/buf.h"
+#include "build/build.h"
 #include "format/names.h"
 #include "shardyfs/err.h"
 
@@ -41,12 +42,14 @@ enum sfs_rc sfs_files_open_ingest(struct sfs_files *f, uint64_t seq,
                                   struct sfs_err *err) SFS_NODISCARD;
 
 /*
- * Every file in keys/ but scratch whose name begins with '.'; in no order. No
- * lock is held during the call. Anything but SFS_OK ends the walk.
+ * Every file in KEYS and WHERE but scratch, whose key's name begins with '.';
+ * in no order. No lock is held during the call. Anything but SFS_OK ends the
+ * walk.
  */
 struct sfs_key_file {
-	const char *name; /* as in keys/ */
-	size_t name_len;
+	struct sfs_build_place at;
+	const char *key; /* the end of its name: without columns */
+	size_t key_len;
 	const struct stat *st;
 };
 typedef enum sfs_rc sfs_key_file_fn(void *arg, const struct sfs_key_file *file,
@@ -54,10 +57,11 @@ typedef enum sfs_rc sfs_key_file_fn(void *arg, const struct sfs_key_file *file,
 enum sfs_rc sfs_files_walk_keys(struct sfs_files *f, sfs_key_file_fn *fn,
                                 void *arg, struct sfs_err *err) SFS_NODISCARD;
 /* NOT_FOUND; *fd_out is the caller's. */
-enum sfs_rc sfs_files_open_key(struct sfs_files *f, const char *name,
-                               int *fd_out, struct sfs_err *err) SFS_NODISCARD;
+enum sfs_rc sfs_files_open_key(struct sfs_files *f,
+                               const struct sfs_build_place *at, int *fd_out,
+                               struct sfs_err *err) SFS_NODISCARD;
 
-/* Names of the removed keys of the base. */
+/* Names of the removed keys of the base, as in KEYS or WHERE. */
 typedef enum sfs_rc sfs_removed_fn(void *arg, const char *name, size_t len,
                                    struct sfs_err *err);
 enum sfs_rc sfs_files_walk_removed(struct sfs_files *f, sfs_removed_fn *fn,

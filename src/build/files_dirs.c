@@ -7,6 +7,7 @@
 #include "build/files_internal.h"
 
 #include "base/alloc.h"
+#include "build/where_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,8 @@ static const char *dir_name(enum sfs_build_dir dir, bool is_for_user)
 		return "keys";
 	case SFS_BUILD_INGEST:
 		return is_for_user ? "ingest" : "raw";
+	case SFS_BUILD_WHERE:
+		return "where";
 	case SFS_BUILD_TOP:
 		break;
 	}
@@ -204,6 +207,7 @@ struct walking {
 	sfs_key_file_fn *key_file;
 	sfs_removed_fn *name_fn;
 	void *arg;
+	enum sfs_build_dir dir; /* of key_file */
 };
 
 static enum sfs_rc walk_folder(struct sfs_files *f, enum sfs_folder_kind kind,
@@ -229,26 +233,32 @@ static enum sfs_rc visit_key(void *arg, int dir_fd, const char *entry,
 	struct sfs_key_file file;
 	struct stat st;
 
-	if (!sfs_disk_name_read(dir_fd, entry, name) ||
-	    sfs_name_is_scratch(name))
+	if (!sfs_disk_name_read(dir_fd, entry, name))
+		return SFS_OK;
+	file.at = (struct sfs_build_place){ w->dir, name };
+	file.key = w->dir == SFS_BUILD_WHERE ? sfs_where_key(name) : name;
+	file.key_len = strlen(file.key);
+	file.st = &st;
+	if (sfs_name_is_scratch(file.key))
 		return SFS_OK;
 	if (fstatat(dir_fd, entry, &st, AT_SYMLINK_NOFOLLOW) != 0) {
 		if (errno == ENOENT)
 			return SFS_OK; /* gone meanwhile */
-		return sfs_err_sys(err, errno, "keys/%s", name);
+		return sfs_err_sys(err, errno, "%s", SFS_PLACE(w->dir, name));
 	}
-	file.name = name;
-	file.name_len = strlen(name);
-	file.st = &st;
 	return w->key_file(w->arg, &file, err);
 }
 
 enum sfs_rc sfs_files_walk_keys(struct sfs_files *f, sfs_key_file_fn *fn,
                                 void *arg, struct sfs_err *err)
 {
-	struct walking w = { fn, NULL, arg };
+	struct walking w = { fn, NULL, arg, SFS_BUILD_KEYS };
+	enum sfs_rc rc = walk_folder(f, SFS_FOLDER_KEYS, visit_key, &w, err);
 
-	return walk_folder(f, SFS_FOLDER_KEYS, visit_key, &w, err);
+	w.dir = SFS_BUILD_WHERE;
+	if (rc == SFS_OK)
+		rc = walk_folder(f, SFS_FOLDER_WHERE, visit_key, &w, err);
+	return rc;
 }
 
 static enum sfs_rc visit_removed(void *arg, int dir_fd, const char *entry,
@@ -265,7 +275,7 @@ static enum sfs_rc visit_removed(void *arg, int dir_fd, const char *entry,
 enum sfs_rc sfs_files_walk_removed(struct sfs_files *f, sfs_removed_fn *fn,
                                    void *arg, struct sfs_err *err)
 {
-	struct walking w = { NULL, fn, arg };
+	struct walking w = { NULL, fn, arg, SFS_BUILD_TOP };
 
 	return walk_folder(f, SFS_FOLDER_DELETED, visit_removed, &w, err);
 }
@@ -286,29 +296,33 @@ static enum sfs_rc visit_top(void *arg, int dir_fd, const char *entry,
 enum sfs_rc sfs_files_walk_strays(struct sfs_files *f, sfs_removed_fn *fn,
                                   void *arg, struct sfs_err *err)
 {
-	struct walking w = { NULL, fn, arg };
+	struct walking w = { NULL, fn, arg, SFS_BUILD_TOP };
 
 	return walk_folder(f, SFS_FOLDER_TOP, visit_top, &w, err);
 }
 
-enum sfs_rc sfs_files_open_key(struct sfs_files *f, const char *name,
-                               int *fd_out, struct sfs_err *err)
+enum sfs_rc sfs_files_open_key(struct sfs_files *f,
+                               const struct sfs_build_place *at, int *fd_out,
+                               struct sfs_err *err)
 {
 	struct sfs_disk_name disk;
 	enum sfs_rc rc;
 	int dir_fd;
 
 	*fd_out = -1;
-	rc = sfs_disk_name_set(&disk, name, SFS_DISK_NAME_MAX, err);
+	rc = sfs_disk_name_set(&disk, at->name, SFS_DISK_NAME_MAX, err);
 	if (rc == SFS_OK)
-		rc = sfs_files_folder(f, SFS_FOLDER_KEYS, &dir_fd, err);
+		rc = sfs_files_folder(f, (enum sfs_folder_kind)at->dir, &dir_fd,
+		                      err);
 	if (rc != SFS_OK)
 		return rc;
 	if (dir_fd < 0)
-		return sfs_err_set(err, SFS_E_NOT_FOUND, "keys/%s", name);
+		return sfs_err_set(err, SFS_E_NOT_FOUND, "%s",
+		                   SFS_PLACE(at->dir, at->name));
 	*fd_out = sfs_disk_open(dir_fd, disk.text, O_RDONLY);
 	if (*fd_out < 0)
-		rc = sfs_err_sys(err, errno, "keys/%s", name);
+		rc = sfs_err_sys(err, errno, "%s",
+		                 SFS_PLACE(at->dir, at->name));
 	(void)close(dir_fd);
 	return rc;
 }

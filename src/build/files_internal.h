@@ -25,6 +25,7 @@ enum sfs_folder_kind {
 	SFS_FOLDER_TOP = SFS_BUILD_TOP,
 	SFS_FOLDER_KEYS = SFS_BUILD_KEYS,
 	SFS_FOLDER_RAW = SFS_BUILD_INGEST,
+	SFS_FOLDER_WHERE = SFS_BUILD_WHERE,
 	SFS_FOLDER_DELETED,
 	SFS_FOLDER_RUNS,
 	SFS_FOLDERS, /* their number */
@@ -246,7 +247,7 @@ enum sfs_rc sfs_files_rename(struct sfs_files *f,
 /* Something in keys/ was changed, just now. */
 void sfs_files_keys_changed(struct sfs_files *f);
 
-/* For messages: "keys/", "ingest/", "". */
+/* For messages: "keys/", "ingest/", "where/", "". */
 const char *sfs_build_dir_prefix(enum sfs_build_dir dir);
 
 /* A name that can be a file's: INVALID, NAME_TOO_LONG. */

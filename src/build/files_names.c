@@ -7,6 +7,7 @@
 #include "build/files_internal.h"
 
 #include "base/alloc.h"
+#include "build/where_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,8 @@ const char *sfs_build_dir_prefix(enum sfs_build_dir dir)
 		return "keys/";
 	case SFS_BUILD_INGEST:
 		return "ingest/";
+	case SFS_BUILD_WHERE:
+		return "where/";
 	case SFS_BUILD_TOP:
 		break;
 	}
@@ -156,8 +159,8 @@ static enum sfs_rc create_file(struct sfs_files *f,
 	                 r->mode & 07777);
 	*exists = out->fd < 0 && errno == EEXIST;
 	if (out->fd < 0)
-		rc = sfs_err_sys(err, errno, "cannot create %s%s",
-		                 sfs_build_dir_prefix(r->dir), r->name);
+		rc = sfs_err_sys(err, errno, "cannot create %s",
+		                 SFS_PLACE(r->dir, r->name));
 	if (rc == SFS_OK)
 		rc = set_mode(out->fd, r->mode, r->name, &out->st, err);
 	if (rc == SFS_OK) {
@@ -195,8 +198,8 @@ static enum sfs_rc open_existing(struct sfs_files *f,
 	out->fd = sfs_disk_open(spot.dir_fd, spot.disk.text,
 	                        writes ? O_RDWR : O_RDONLY);
 	if (out->fd < 0)
-		return sfs_err_sys(err, errno, "%s%s",
-		                   sfs_build_dir_prefix(r->dir), r->name);
+		return sfs_err_sys(err, errno, "%s",
+		                   SFS_PLACE(r->dir, r->name));
 	if (spot.node == NULL) {
 		fresh = sfs_node_new(r->name, err);
 		rc = fresh == NULL ? SFS_E_NO_MEMORY : SFS_OK;
@@ -233,14 +236,14 @@ static enum sfs_rc open_locked(struct sfs_files *f,
 		rc = create_file(f, r, out, &exists, err);
 		if (rc == SFS_OK)
 			note_listed(event, r->dir, r->name);
-		if (rc == SFS_OK && r->dir == SFS_BUILD_KEYS)
+		if (rc == SFS_OK && sfs_dir_has_records(r->dir))
 			sfs_files_keys_changed(f);
 		if (!exists)
 			return rc;
 	}
 	if ((r->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
-		return sfs_err_set(err, SFS_E_EXISTS, "%s%s exists",
-		                   sfs_build_dir_prefix(r->dir), r->name);
+		return sfs_err_set(err, SFS_E_EXISTS, "%s exists",
+		                   SFS_PLACE(r->dir, r->name));
 	return open_existing(f, r, out, err);
 }
 
@@ -335,8 +338,8 @@ enum sfs_rc sfs_files_unlink(struct sfs_files *f, enum sfs_build_dir dir,
 	pthread_mutex_lock(&f->lock);
 	rc = sfs_files_locate(f, dir, name, &spot, err);
 	if (rc == SFS_OK && unlinkat(spot.dir_fd, spot.disk.text, 0) != 0)
-		rc = sfs_err_sys(err, errno, "cannot remove %s%s",
-		                 sfs_build_dir_prefix(dir), name);
+		rc = sfs_err_sys(err, errno, "cannot remove %s",
+		                 SFS_PLACE(dir, name));
 	if (rc == SFS_OK) {
 		sfs_disk_name_drop(spot.dir_fd, &spot.disk);
 		if (spot.node != NULL) {
@@ -345,7 +348,7 @@ enum sfs_rc sfs_files_unlink(struct sfs_files *f, enum sfs_build_dir dir,
 		}
 		sfs_files_touch(f, (enum sfs_folder_kind)dir);
 		note_listed(event, dir, name);
-		if (dir == SFS_BUILD_KEYS)
+		if (sfs_dir_has_records(dir))
 			sfs_files_keys_changed(f);
 	}
 	pthread_mutex_unlock(&f->lock);

@@ -12,6 +12,7 @@
 #include "build/files_internal.h"
 
 #include "base/alloc.h"
+#include "build/where_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,23 +47,23 @@ static enum sfs_rc failed(const struct end *from, const struct end *to,
 	int error = errno;
 
 	if (error == EINVAL || error == ENOSYS)
-		return sfs_err_set(err, SFS_E_INVALID,
-		                   "the file system of the staging area cannot "
-		                   "rename %s so",
-		                   from->place->name);
-	return sfs_err_sys(
-		err, error, "cannot rename %s%s to %s%s",
-		sfs_build_dir_prefix(from->place->dir), from->place->name,
-		sfs_build_dir_prefix(to->place->dir), to->place->name);
+		return sfs_err_set(
+			err, SFS_E_INVALID,
+			"the file system of the staging area cannot "
+			"rename %s so",
+			SFS_PLACE(from->place->dir, from->place->name));
+	return sfs_err_sys(err, error, "cannot rename %s to %s",
+	                   SFS_PLACE(from->place->dir, from->place->name),
+	                   SFS_PLACE(to->place->dir, to->place->name));
 }
 
 static enum sfs_rc check_exists(const struct end *end, struct sfs_err *err)
 {
 	if (faccessat(end->spot.dir_fd, end->spot.disk.text, F_OK,
 	              AT_SYMLINK_NOFOLLOW) != 0)
-		return sfs_err_sys(err, errno, "%s%s",
-		                   sfs_build_dir_prefix(end->place->dir),
-		                   end->place->name);
+		return sfs_err_sys(
+			err, errno, "%s",
+			SFS_PLACE(end->place->dir, end->place->name));
 	return SFS_OK;
 }
 
@@ -111,7 +112,7 @@ static void detach(struct sfs_files *f, struct sfs_node *node)
 static void note_changed(struct sfs_files *f, const struct end *end)
 {
 	sfs_files_touch(f, (enum sfs_folder_kind)end->place->dir);
-	if (end->place->dir == SFS_BUILD_KEYS)
+	if (sfs_dir_has_records(end->place->dir))
 		sfs_files_keys_changed(f);
 }
 
@@ -342,7 +343,8 @@ static enum sfs_rc rename_locked(struct sfs_files *f, struct end *from,
 		from->spot.node = NULL;
 		return flags == RENAME_NOREPLACE
 		               ? sfs_err_set(err, SFS_E_EXISTS, "%s exists",
-		                             to->place->name)
+		                             SFS_PLACE(to->place->dir,
+		                                       to->place->name))
 		               : SFS_OK;
 	}
 	rc = copy_name(to, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files in keys/ and removed keys of the base. They change one by one until
+ * Files in keys/ and where/, and removed keys of the base. They change one by one until
  * the build settles, so nothing of them is kept: each settling walks the
  * names, marks every shard with what its files look like, and reads only
  * those of shards whose mark is another than the one they were built from.
@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "build/where_name.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +18,8 @@
 #include <unistd.h>
 
 enum {
-	RACY_NS = 50000000, /* the clock of files may be as coarse as this */
+	RACY_NS = 50000000,  /* the clock of files may be as coarse as this */
+	RANK_HASH_BITS = 11, /* leaves microseconds until 2112 */
 };
 
 #define RANK_REMOVED ((uint64_t)1)
@@ -31,18 +33,8 @@ struct walk {
 	struct sfs_run_filler *filler; /* the second walk */
 	uint8_t *value;                /* the largest so far; second walk */
 	size_t value_cap;
-	uint8_t key[SFS_ENGINE_KEY_BYTES];
+	struct sfs_key_name name; /* the one that is looked at */
 };
-
-/* The key of a name; false: it is none, or not spelled as it should be. */
-static bool key_of(struct walk *w, const char *name, size_t len,
-                   struct sfs_bytes *key)
-{
-	*key = (struct sfs_bytes){ w->key, 0 };
-	return sfs_key_room(len) <= sizeof(w->key) &&
-	       sfs_key_from_canonical_name(w->engine->config.key_encoding, name,
-	                                   len, w->key, &key->len);
-}
 
 static uint64_t mix(uint64_t h, uint64_t value)
 {
@@ -54,7 +46,7 @@ static uint64_t file_mark(const struct walk *w, const struct sfs_key_file *file)
 	const struct stat *st = file->st;
 	/* nobody can set it back */
 	int64_t ctime = sfs_timespec_ns(&st->st_ctim);
-	uint64_t h = sfs_hash64(file->name, file->name_len);
+	uint64_t h = sfs_hash64(file->at.name, strlen(file->at.name));
 
 	h = mix(h, (uint64_t)st->st_ino);
 	h = mix(h, (uint64_t)st->st_size);
@@ -70,45 +62,48 @@ static enum sfs_rc mark_file(void *arg, const struct sfs_key_file *file,
 {
 	struct walk *w = arg;
 	struct sfs_engine *e = w->engine;
-	struct sfs_bytes key;
 	struct sfs_err why;
 	uint32_t db_id;
+	enum sfs_rc rc;
 
 	e->key_files++;
-	if (!key_of(w, file->name, file->name_len, &key)) {
-		sfs_engine_problem(
-			e,
-			"keys/%.*s: no key of the encoding %s; rename it, "
-			"remove it, or set key_encoding in config.yaml",
-			(int)file->name_len, file->name,
-			sfs_key_encoding_text(e->config.key_encoding));
-		return SFS_OK;
-	}
 	if ((uint64_t)file->st->st_size > e->context.value_max)
-		sfs_engine_problem(e, "keys/%.*s: larger than value_max",
-		                   (int)file->name_len, file->name);
-	if (sfs_engine_place_key(e, key, &db_id, &why) == SFS_OK)
+		sfs_engine_problem(e, "%s: larger than value_max",
+		                   SFS_PLACE(file->at.dir, file->at.name));
+	rc = sfs_key_name_read(&w->name, e, &file->at, &why);
+	if (rc == SFS_OK)
+		rc = sfs_engine_place_key(e, &w->name, &db_id, &why);
+	sfs_key_name_release(&w->name);
+	if (rc == SFS_OK)
 		e->marks[db_id].keys += file_mark(w, file);
 	else
-		sfs_engine_problem(e, "keys/%.*s: %.400s", (int)file->name_len,
-		                   file->name, why.msg);
+		sfs_engine_problem(e, "%s: %.400s",
+		                   SFS_PLACE(file->at.dir, file->at.name),
+		                   why.msg);
 	return sfs_engine_check(e, w->call, err);
 }
 
 /*
- * The shards that a removed key may be in: all of them where columns that
- * nobody knows would tell.
+ * The shards that a removed key may be in: where columns would tell, and its
+ * name has none, all of them. A name that cannot be is of none.
  */
-static void removed_from(const struct sfs_engine *e, struct sfs_bytes key,
-                         uint32_t *first, uint32_t *end)
+static void removed_from(struct walk *w, const char *text, uint32_t *first,
+                         uint32_t *end)
 {
+	const bool has_columns = sfs_where_key(text) != text;
+	const struct sfs_build_place at = { has_columns ? SFS_BUILD_WHERE
+		                                        : SFS_BUILD_KEYS,
+		                            text };
 	struct sfs_err why;
 
-	*end = e->num_dbs;
-	if (sfs_engine_place_key(e, key, first, &why) == SFS_OK)
+	*first = 0;
+	*end = 0;
+	if (sfs_key_name_read(&w->name, w->engine, &at, &why) != SFS_OK)
+		return;
+	if (sfs_engine_place_key(w->engine, &w->name, first, &why) == SFS_OK)
 		*end = *first + 1;
-	else
-		*first = 0;
+	else if (!has_columns)
+		*end = w->engine->num_dbs;
 }
 
 static enum sfs_rc mark_removed(void *arg, const char *name, size_t len,
@@ -117,12 +112,12 @@ static enum sfs_rc mark_removed(void *arg, const char *name, size_t len,
 	struct walk *w = arg;
 	struct sfs_engine *e = w->engine;
 	const uint64_t mark = mix(sfs_hash64(name, len), 1) | 1;
-	struct sfs_bytes key;
 	uint32_t first, end;
 
-	if (!e->has_base || !key_of(w, name, len, &key))
-		return sfs_engine_check(e, w->call, err);
-	removed_from(e, key, &first, &end);
+	if (!e->has_base)
+		return SFS_OK;
+	removed_from(w, name, &first, &end);
+	sfs_key_name_release(&w->name);
 	for (; first < end; first++)
 		e->marks[first].keys += mark;
 	return sfs_engine_check(e, w->call, err);
@@ -134,7 +129,8 @@ static enum sfs_rc note_stray(void *arg, const char *name, size_t len,
 	(void)err;
 	sfs_engine_problem(arg,
 	                   "%.*s: no part of a build; remove it (it may hold "
-	                   "config.yaml, message, tag, base, keys/, ingest/)",
+	                   "config.yaml, message, tag, base, keys/, where/, "
+	                   "ingest/)",
 	                   (int)len, name);
 	return SFS_OK;
 }
@@ -190,7 +186,8 @@ static enum sfs_rc grow(struct walk *w, size_t size, struct sfs_err *err)
 }
 
 static enum sfs_rc read_exactly(int fd, uint8_t *buf, size_t *len,
-                                const char *name, struct sfs_err *err)
+                                const struct sfs_build_place *at,
+                                struct sfs_err *err)
 {
 	size_t got = 0;
 	ssize_t n = 1;
@@ -200,7 +197,8 @@ static enum sfs_rc read_exactly(int fd, uint8_t *buf, size_t *len,
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return sfs_err_sys(err, errno, "keys/%s", name);
+			return sfs_err_sys(err, errno, "%s",
+			                   SFS_PLACE(at->dir, at->name));
 		got += (size_t)n;
 	}
 	*len = got;
@@ -208,7 +206,7 @@ static enum sfs_rc read_exactly(int fd, uint8_t *buf, size_t *len,
 }
 
 /* The whole file, as long as it is now; what changes later is read later. */
-static enum sfs_rc read_value(struct walk *w, const struct sfs_key_file *file,
+static enum sfs_rc read_value(struct walk *w, const struct sfs_build_place *at,
                               struct sfs_bytes *out, struct sfs_err *err)
 {
 	struct stat st;
@@ -216,45 +214,73 @@ static enum sfs_rc read_value(struct walk *w, const struct sfs_key_file *file,
 	enum sfs_rc rc;
 	int fd;
 
-	rc = sfs_files_open_key(w->engine->files, file->name, &fd, err);
+	rc = sfs_files_open_key(w->engine->files, at, &fd, err);
 	if (rc != SFS_OK)
 		return rc;
 	if (fstat(fd, &st) != 0)
-		rc = sfs_err_sys(err, errno, "keys/%s", file->name);
+		rc = sfs_err_sys(err, errno, "%s",
+		                 SFS_PLACE(at->dir, at->name));
 	else if ((uint64_t)st.st_size > w->engine->context.value_max)
 		rc = sfs_err_set(err, SFS_E_TOO_BIG,
-		                 "keys/%s: larger than value_max", file->name);
+		                 "%s: larger than value_max",
+		                 SFS_PLACE(at->dir, at->name));
 	else
 		len = (size_t)st.st_size;
 	if (rc == SFS_OK)
 		rc = grow(w, len > 0 ? len : 1, err);
 	if (rc == SFS_OK)
-		rc = read_exactly(fd, w->value, &len, file->name, err);
+		rc = read_exactly(fd, w->value, &len, at, err);
 	(void)close(fd);
 	*out = (struct sfs_bytes){ w->value, len };
 	return rc;
+}
+
+/*
+ * Files of different columns may have one key in one shard: the one that was
+ * modified last wins, as it would in keys/.
+ */
+static uint64_t rank_of(const struct sfs_key_file *file)
+{
+	int64_t us = sfs_timespec_ns(&file->st->st_mtim) / 1000;
+	uint64_t hash = sfs_hash64(file->at.name, strlen(file->at.name));
+	uint64_t time = us > 0 ? (uint64_t)us : 0;
+
+	if (file->at.dir == SFS_BUILD_KEYS)
+		return RANK_KEYS;
+	return RANK_KEYS | (time << RANK_HASH_BITS & (RANK_KEYS - 1)) |
+	       hash >> (64 - RANK_HASH_BITS);
+}
+
+static enum sfs_rc read_placed(struct walk *w, const struct sfs_key_file *file,
+                               struct sfs_err *err)
+{
+	struct sfs_engine *e = w->engine;
+	struct sfs_sort_record record = { .key = w->name.key,
+		                          .rank = rank_of(file) };
+	enum sfs_rc rc;
+
+	if (sfs_engine_place_key(e, &w->name, &record.db_id, err) != SFS_OK)
+		return SFS_OK; /* it came meanwhile: the next time refuses it */
+	if (e->shards[record.db_id].state != SFS_SHARD_STALE)
+		return SFS_OK;
+	rc = read_value(w, &file->at, &record.value, err);
+	if (rc == SFS_E_NOT_FOUND)
+		return SFS_OK; /* removed meanwhile: its shard is stale again */
+	if (rc == SFS_OK)
+		rc = add(w, &record, err);
+	return rc == SFS_OK ? sfs_engine_check(e, w->call, err) : rc;
 }
 
 static enum sfs_rc read_file(void *arg, const struct sfs_key_file *file,
                              struct sfs_err *err)
 {
 	struct walk *w = arg;
-	struct sfs_engine *e = w->engine;
-	struct sfs_sort_record record = { .rank = RANK_KEYS };
-	enum sfs_rc rc;
+	enum sfs_rc rc = SFS_OK;
 
-	if (!key_of(w, file->name, file->name_len, &record.key))
-		return SFS_OK;
-	if (sfs_engine_place_key(e, record.key, &record.db_id, err) != SFS_OK)
-		return SFS_OK; /* it came meanwhile: the next time refuses it */
-	if (e->shards[record.db_id].state != SFS_SHARD_STALE)
-		return SFS_OK;
-	rc = read_value(w, file, &record.value, err);
-	if (rc == SFS_E_NOT_FOUND)
-		return SFS_OK; /* removed meanwhile: its shard is stale again */
-	if (rc == SFS_OK)
-		rc = add(w, &record, err);
-	return rc == SFS_OK ? sfs_engine_check(e, w->call, err) : rc;
+	if (sfs_key_name_read(&w->name, w->engine, &file->at, NULL) == SFS_OK)
+		rc = read_placed(w, file, err);
+	sfs_key_name_release(&w->name);
+	return rc;
 }
 
 static enum sfs_rc read_removed(void *arg, const char *name, size_t len,
@@ -267,13 +293,14 @@ static enum sfs_rc read_removed(void *arg, const char *name, size_t len,
 	enum sfs_rc rc = SFS_OK;
 	uint32_t end;
 
-	if (!key_of(w, name, len, &record.key))
-		return SFS_OK;
-	removed_from(e, record.key, &record.db_id, &end);
+	(void)len;
+	removed_from(w, name, &record.db_id, &end);
+	record.key = w->name.key;
 	for (; rc == SFS_OK && record.db_id < end; record.db_id++) {
 		if (e->shards[record.db_id].state == SFS_SHARD_STALE)
 			rc = add(w, &record, err);
 	}
+	sfs_key_name_release(&w->name);
 	return rc;
 }
 

@@ -8,6 +8,7 @@
  */
 #include "build/engine_internal.h"
 
+#include "build/where_name.h"
 #include "format/tokens.h"
 
 #include <inttypes.h>
@@ -98,32 +99,85 @@ enum sfs_rc sfs_engine_place(struct sfs_engine *e,
 	return rc;
 }
 
-static enum sfs_rc check_key_alone(const struct sfs_engine *e,
-                                   struct sfs_err *err)
+/* --- one file ---------------------------------------------------------------- */
+
+static enum sfs_rc read_columns(struct sfs_key_name *out,
+                                const struct sfs_engine *e,
+                                const struct sfs_build_place *at,
+                                const char *key, struct sfs_err *err)
+{
+	if (e->placement == NULL)
+		return sfs_err_set(err, SFS_E_INVALID,
+		                   "keys of this build are routed by hash; mv "
+		                   "it to keys/, or set cel in config.yaml");
+	out->has_columns = true;
+	return sfs_where_parse(at->name, (size_t)(key - at->name),
+	                       &e->placement->sharding, &out->columns, err);
+}
+
+enum sfs_rc sfs_key_name_read(struct sfs_key_name *out,
+                              const struct sfs_engine *e,
+                              const struct sfs_build_place *at,
+                              struct sfs_err *err)
+{
+	const enum sfs_key_encoding encoding = e->config.key_encoding;
+	const char *key = at->name;
+	size_t len;
+
+	out->has_columns = false;
+	if (at->dir == SFS_BUILD_WHERE)
+		key = sfs_where_key(key);
+	len = strlen(key);
+	out->key = (struct sfs_bytes){ out->room, 0 };
+	if (sfs_key_room(len) > sizeof(out->room) ||
+	    !sfs_key_from_canonical_name(encoding, key, len, out->room,
+	                                 &out->key.len))
+		return sfs_err_set(
+			err, SFS_E_INVALID,
+			"no key of the encoding %s; rename it, remove it, or "
+			"set key_encoding in config.yaml",
+			sfs_key_encoding_text(encoding));
+	if (at->dir != SFS_BUILD_WHERE)
+		return SFS_OK;
+	return read_columns(out, e, at, key, err);
+}
+
+void sfs_key_name_release(struct sfs_key_name *name)
+{
+	if (name->has_columns)
+		sfs_columns_release(&name->columns);
+	name->has_columns = false;
+}
+
+static enum sfs_rc check_columns(const struct sfs_engine *e,
+                                 const struct sfs_columns *columns,
+                                 struct sfs_err *err)
 {
 	const char *missing = "";
 
-	if (sfs_router_can_route(&e->router, NULL, &missing))
+	if (sfs_router_can_route(&e->router, columns, &missing))
 		return SFS_OK;
 	return sfs_err_set(err, SFS_E_INVALID,
-	                   "keys are routed by columns (%s), which a file here "
-	                   "does not have: such records go through ingest/, as "
-	                   "JSON Lines with \"columns\" or as CSV",
-	                   missing);
+	                   "keys are routed by columns (%s), which this file "
+	                   "does not have: mv it to where/%s=VALUE/keys/; many "
+	                   "such records go through ingest/",
+	                   missing, missing);
 }
 
 enum sfs_rc sfs_engine_place_key(const struct sfs_engine *e,
-                                 struct sfs_bytes key, uint32_t *db_id,
-                                 struct sfs_err *err)
+                                 const struct sfs_key_name *name,
+                                 uint32_t *db_id, struct sfs_err *err)
 {
+	const struct sfs_columns *columns =
+		name->has_columns ? &name->columns : NULL;
 	enum sfs_rc rc;
 
 	if (e->router.program == NULL) {
-		*db_id = sfs_router_hash(&e->router, key);
+		*db_id = sfs_router_hash(&e->router, name->key);
 		return SFS_OK;
 	}
-	rc = check_key_alone(e, err);
-	return rc == SFS_OK ? route(e, key, NULL, db_id, err) : rc;
+	rc = check_columns(e, columns, err);
+	return rc == SFS_OK ? route(e, name->key, columns, db_id, err) : rc;
 }
 
 /* --- what is routed by ------------------------------------------------------- */
@@ -176,17 +230,25 @@ enum sfs_rc sfs_engine_begin_reading(struct sfs_engine *e, struct sfs_err *err)
 struct key_walk {
 	struct sfs_engine *engine;
 	struct sfs_survey *survey; /* NULL: they are only counted */
+	struct sfs_err refusal;    /* why the first one was not surveyed */
+	struct sfs_place_text refused;
 };
 
-static enum sfs_rc survey_key(struct key_walk *w, struct sfs_bytes key,
+static enum sfs_rc survey_key(struct key_walk *w,
+                              const struct sfs_key_name *name,
                               struct sfs_err *err)
 {
+	const struct sfs_columns *columns =
+		name->has_columns ? &name->columns : NULL;
 	struct sfs_cel_value token;
 	enum sfs_rc rc;
 
 	if (sfs_survey_is_of_keys(w->survey))
-		return sfs_survey_add_key(w->survey, key, err);
-	rc = sfs_router_token(&w->engine->router, key, NULL, &token, err);
+		return sfs_survey_add_key(w->survey, name->key, err);
+	rc = check_columns(w->engine, columns, err);
+	if (rc == SFS_OK)
+		rc = sfs_router_token(&w->engine->router, name->key, columns,
+		                      &token, err);
 	if (rc == SFS_OK)
 		rc = sfs_survey_add_token(w->survey, &token, err);
 	return rc;
@@ -197,27 +259,29 @@ static enum sfs_rc look_at_key(void *arg, const struct sfs_key_file *file,
                                struct sfs_err *err)
 {
 	struct key_walk *w = arg;
-	uint8_t room[SFS_ENGINE_KEY_BYTES];
-	struct sfs_bytes key = { room, 0 };
+	struct sfs_key_name name;
 	enum sfs_rc rc;
 
 	w->engine->key_files++;
-	if (w->survey == NULL || sfs_key_room(file->name_len) > sizeof(room) ||
-	    !sfs_key_from_canonical_name(w->engine->config.key_encoding,
-	                                 file->name, file->name_len, room,
-	                                 &key.len))
+	if (w->survey == NULL)
 		return SFS_OK;
-	rc = survey_key(w, key, err);
-	return rc == SFS_E_INVALID ? SFS_OK : rc;
+	rc = sfs_key_name_read(&name, w->engine, &file->at, err);
+	if (rc == SFS_OK)
+		rc = survey_key(w, &name, err);
+	sfs_key_name_release(&name);
+	if (rc != SFS_E_INVALID)
+		return rc;
+	if (w->refusal.rc == SFS_OK) {
+		w->refusal = *err;
+		(void)sfs_place_print(file->at.dir, file->at.name, &w->refused);
+	}
+	return SFS_OK;
 }
 
-static enum sfs_rc look_at_keys(struct sfs_engine *e, struct sfs_survey *survey,
-                                struct sfs_err *err)
+static enum sfs_rc look_at_keys(struct key_walk *w, struct sfs_err *err)
 {
-	struct key_walk walk = { e, survey };
-
-	e->key_files = 0;
-	return sfs_files_walk_keys(e->files, look_at_key, &walk, err);
+	w->engine->key_files = 0;
+	return sfs_files_walk_keys(w->engine->files, look_at_key, w, err);
 }
 
 /* As many as keep the keys of each at about max_keys_per_shard. */
@@ -246,14 +310,16 @@ static enum sfs_rc resolve(struct sfs_engine *e, struct sfs_placement **out,
                            uint32_t *num_dbs, struct sfs_err *err)
 {
 	struct sfs_survey *all = NULL;
+	struct key_walk walk = { .engine = e };
 	uint32_t wanted = e->config.num_dbs;
 	enum sfs_rc rc;
 
 	rc = sfs_survey_new(e->config.placement, &all, err);
+	walk.survey = all;
 	if (rc == SFS_OK)
 		rc = sfs_survey_merge(all, e->survey, err);
 	if (rc == SFS_OK)
-		rc = look_at_keys(e, all, err);
+		rc = look_at_keys(&walk, err);
 	if (rc == SFS_OK && e->config.max_keys_per_shard > 0)
 		rc = shards_for_records(e, &wanted, err);
 	if (rc == SFS_OK)
@@ -262,6 +328,9 @@ static enum sfs_rc resolve(struct sfs_engine *e, struct sfs_placement **out,
 	sfs_survey_free(all);
 	if (rc == SFS_E_CORRUPT)
 		sfs_engine_problem(e, "%s", err->msg);
+	if (rc == SFS_E_CORRUPT && walk.refusal.rc != SFS_OK)
+		sfs_engine_problem(e, "%s: %.400s", walk.refused.text,
+		                   walk.refusal.msg);
 	return rc;
 }
 
@@ -269,6 +338,7 @@ static enum sfs_rc find_placement(struct sfs_engine *e,
                                   struct sfs_placement **out, uint32_t *num_dbs,
                                   struct sfs_err *err)
 {
+	struct key_walk walk = { .engine = e };
 	enum sfs_rc rc;
 
 	if (e->survey != NULL)
@@ -277,7 +347,7 @@ static enum sfs_rc find_placement(struct sfs_engine *e,
 	*num_dbs = e->config.num_dbs;
 	if (*num_dbs > 0)
 		return SFS_OK;
-	rc = look_at_keys(e, NULL, err);
+	rc = look_at_keys(&walk, err);
 	return rc == SFS_OK ? shards_for_records(e, num_dbs, err) : rc;
 }
 

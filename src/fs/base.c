@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keys/ of a build shows the keys of its base where nothing is staged over
- * them. Whoever changes such a file gets a staged copy first: written under a
+ * keys/ and where/ of a build show the keys of its base where nothing is
+ * staged over them. Whoever changes such a file gets a staged copy first: written under a
  * scratch name and renamed, so that a crash leaves no half value behind.
  */
 #include "fs/staging_internal.h"
@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "build/where_name.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -48,31 +49,56 @@ static enum sfs_rc enter_base(struct sfs_fs *fs, struct sfs_site *site,
 	return rc;
 }
 
+/* A name that the base cannot hold is not found. */
+static enum sfs_rc ask_base(struct sfs_snapshot *base,
+                            const struct sfs_build_place *at,
+                            struct sfs_hit *hit, const struct sfs_call *call,
+                            struct sfs_err *err)
+{
+	uint8_t buf[SFS_FS_NAME_MAX + 8];
+	const char *key = at->name;
+	struct sfs_query query = { .columns = NULL };
+	struct sfs_columns columns;
+	enum sfs_rc rc = SFS_OK;
+
+	sfs_columns_init(&columns);
+	if (at->dir == SFS_BUILD_WHERE) {
+		key = sfs_where_key(at->name);
+		rc = sfs_where_parse(at->name, (size_t)(key - at->name),
+		                     &sfs_snapshot_manifest(base)->routing,
+		                     &columns, err);
+		query.columns = &columns;
+	}
+	query.key.data = buf;
+	if (rc == SFS_OK &&
+	    sfs_key_from_canonical_name(sfs_snapshot_router(base)->encoding,
+	                                key, strlen(key), buf, &query.key.len))
+		rc = sfs_snapshot_get(base, &query, hit, call, err);
+	else if (rc == SFS_E_INVALID)
+		rc = SFS_OK;
+	sfs_columns_release(&columns);
+	return rc;
+}
+
 enum sfs_rc sfs_base_find(struct sfs_fs *fs, struct sfs_site *site,
-                          const char *name, bool *found,
+                          const struct sfs_build_place *at, bool *found,
                           struct sfs_base_value *out,
                           const struct sfs_call *call, struct sfs_err *err)
 {
-	uint8_t buf[SFS_FS_NAME_MAX + 8];
 	struct sfs_snapshot *base;
 	struct sfs_snapshot_id id;
-	struct sfs_query query = { .columns = NULL };
 	struct sfs_hit hit = { .found = false };
 	enum sfs_rc rc;
 
 	*found = false;
-	if (strlen(name) > SFS_FS_NAME_MAX ||
+	if (strlen(at->name) > SFS_FS_NAME_MAX ||
 	    !sfs_build_get_base(site->build, &id) ||
-	    sfs_build_is_removed(site->build, name))
+	    sfs_build_is_removed(site->build, at->name))
 		return SFS_OK;
 	rc = enter_base(fs, site, &base, call, err);
 	if (rc != SFS_OK || base == NULL)
 		return rc;
-	query.key.data = buf;
-	if (sfs_key_from_canonical_name(sfs_snapshot_router(base)->encoding,
-	                                name, strlen(name), buf,
-	                                &query.key.len))
-		rc = sfs_snapshot_get(base, &query, &hit, call, err);
+	rc = ask_base(base, at, &hit, call, err);
 	if (rc == SFS_OK && hit.found) {
 		*found = true;
 		out->place.snapshot = base;
@@ -93,9 +119,9 @@ enum sfs_rc sfs_base_has(struct sfs_fs *fs, struct sfs_site *site,
 	enum sfs_rc rc;
 
 	*found = false;
-	if (at->dir != SFS_BUILD_KEYS)
+	if (!sfs_dir_has_records(at->dir))
 		return SFS_OK;
-	rc = sfs_base_find(fs, site, at->name, found, &value, call, err);
+	rc = sfs_base_find(fs, site, at, found, &value, call, err);
 	if (rc == SFS_OK && *found)
 		sfs_snapshot_unref(value.place.snapshot);
 	return rc;
@@ -107,16 +133,18 @@ enum sfs_rc sfs_base_attr(struct sfs_fs *fs, struct sfs_staged *n,
 {
 	struct sfs_base_value value;
 	char name[SFS_FS_NAME_MAX + 1];
+	struct sfs_build_place at = { SFS_BUILD_KEYS, name };
 	bool found;
 	enum sfs_rc rc;
 
 	pthread_rwlock_rdlock(&n->site->names);
 	(void)snprintf(name, sizeof(name), "%s", n->name);
+	at.dir = n->dir;
 	pthread_rwlock_unlock(&n->site->names);
-	rc = sfs_base_find(fs, n->site, name, &found, &value, call, err);
+	rc = sfs_base_find(fs, n->site, &at, &found, &value, call, err);
 	if (rc == SFS_OK && !found)
 		rc = sfs_err_set(err, SFS_E_NOT_FOUND, "%s: no such name",
-		                 name);
+		                 SFS_PLACE(at.dir, name));
 	if (rc != SFS_OK)
 		return rc;
 	sfs_fs_file_attr(
@@ -157,16 +185,18 @@ static enum sfs_rc write_copy(struct sfs_fs *fs, struct sfs_staged *n,
                               const char *scratch, bool is_empty,
                               const struct sfs_call *call, struct sfs_err *err)
 {
+	const struct sfs_build_place at = { n->dir, n->name };
 	struct sfs_base_value value = { 0 };
 	struct sfs_staged_file *file = NULL;
 	bool found = false;
 	enum sfs_rc rc;
 
-	rc = sfs_base_find(fs, n->site, n->name, &found, &value, call, err);
+	rc = sfs_base_find(fs, n->site, &at, &found, &value, call, err);
 	if (rc == SFS_OK && !found)
-		rc = sfs_err_set(err, SFS_E_STALE, "%s: no such name", n->name);
+		rc = sfs_err_set(err, SFS_E_STALE, "%s: no such name",
+		                 SFS_PLACE(at.dir, at.name));
 	if (rc == SFS_OK)
-		rc = sfs_build_open(n->site->build, SFS_BUILD_KEYS, scratch,
+		rc = sfs_build_open(n->site->build, n->dir, scratch,
 		                    O_WRONLY | O_CREAT | O_TRUNC, 0644, &file,
 		                    err);
 	if (rc == SFS_OK && !is_empty)
@@ -179,8 +209,8 @@ static enum sfs_rc write_copy(struct sfs_fs *fs, struct sfs_staged *n,
 static enum sfs_rc put_in_place(struct sfs_staged *n, const char *scratch,
                                 struct sfs_err *err)
 {
-	struct sfs_build_place from = { SFS_BUILD_KEYS, scratch };
-	struct sfs_build_place to = { SFS_BUILD_KEYS, n->name };
+	struct sfs_build_place from = { n->dir, scratch };
+	struct sfs_build_place to = { n->dir, n->name };
 	enum sfs_rc rc;
 
 	pthread_rwlock_wrlock(&n->site->names);
@@ -201,11 +231,11 @@ static void drop_copy(struct sfs_staged *n, const char *scratch)
 	struct sfs_err err;
 	enum sfs_rc rc;
 
-	rc = sfs_build_unlink(n->site->build, SFS_BUILD_KEYS, scratch, &err);
+	rc = sfs_build_unlink(n->site->build, n->dir, scratch, &err);
 	if (rc != SFS_OK && rc != SFS_E_NOT_FOUND)
 		sfs_log(SFS_LOG_WARN, SFS_LOG_FS,
-		        "a scratch file is left file=%s cause=\"%s\"", scratch,
-		        err.msg);
+		        "a scratch file is left file=%s cause=\"%s\"",
+		        SFS_PLACE(n->dir, scratch), err.msg);
 }
 
 /* Nothing renames a node while it shows the base but after a copy. */
@@ -213,11 +243,14 @@ enum sfs_rc sfs_base_copy_up(struct sfs_fs *fs, struct sfs_staged *n,
                              bool is_empty, const struct sfs_call *call,
                              struct sfs_err *err)
 {
-	char scratch[64];
+	char scratch[SFS_FS_NAME_MAX + 64];
+	size_t columns = 0;
 	enum sfs_rc rc = SFS_OK;
 
-	(void)snprintf(scratch, sizeof(scratch), ".shardyfs-copy-%llu",
-	               (unsigned long long)n->number);
+	if (n->dir == SFS_BUILD_WHERE)
+		columns = (size_t)(sfs_where_key(n->name) - n->name);
+	(void)snprintf(scratch, sizeof(scratch), "%.*s.shardyfs-copy-%llu",
+	               (int)columns, n->name, (unsigned long long)n->number);
 	pthread_mutex_lock(&n->site->copy_lock);
 	if (atomic_load(&n->is_base)) {
 		rc = write_copy(fs, n, scratch, is_empty, call, err);

@@ -7,6 +7,7 @@
 #include "fs/staging_internal.h"
 
 #include "build/area.h"
+#include "build/where_name.h"
 
 #include <string.h>
 
@@ -66,14 +67,18 @@ static enum sfs_rc mkdir_in_build(struct sfs_fs *fs, struct sfs_staged *dir,
 		return sfs_build_mkdir(dir->site->build, SFS_BUILD_KEYS, err);
 	if (dir->kind == SFS_STAGED_BUILD && strcmp(name, "ingest") == 0)
 		return sfs_build_mkdir(dir->site->build, SFS_BUILD_INGEST, err);
-	if (dir->kind == SFS_STAGED_DIR && dir->dir == SFS_BUILD_KEYS)
+	if (dir->kind == SFS_STAGED_WHERE ||
+	    (dir->kind == SFS_STAGED_BUILD && strcmp(name, "where") == 0))
+		return sfs_staged_mkdir_column(dir, name, err);
+	if (sfs_dir_has_records(dir->dir))
 		return sfs_err_set(err, SFS_E_FORBIDDEN,
 		                   "keys/ is flat: write a '/' in a key as "
 		                   "%%2F");
 	if (dir->kind == SFS_STAGED_DIR)
 		return sfs_err_set(err, SFS_E_FORBIDDEN, "ingest/ is flat");
 	return sfs_err_set(err, SFS_E_FORBIDDEN,
-	                   "a build has no directories but keys/ and ingest/");
+	                   "a build has no directories but keys/, where/ and "
+	                   "ingest/");
 }
 
 bool sfs_fs_is_long_mkdir(uint64_t parent)
@@ -141,7 +146,10 @@ enum sfs_rc sfs_fs_rmdir(struct sfs_fs *fs, uint64_t parent, const char *name,
 	rc = sfs_staged_enter_dir(fs, parent, &dir, err);
 	if (rc != SFS_OK)
 		return rc;
-	if (dir->kind != SFS_STAGED_BUILD)
+	if (dir->kind == SFS_STAGED_WHERE ||
+	    (dir->kind == SFS_STAGED_BUILD && strcmp(name, "where") == 0))
+		rc = sfs_staged_rmdir_column(fs, dir, name, err);
+	else if (dir->kind != SFS_STAGED_BUILD)
 		rc = sfs_err_set(err, SFS_E_NOT_DIR, "%s: a file", name);
 	else if (strcmp(name, "keys") == 0)
 		rc = sfs_build_rmdir(dir->site->build, SFS_BUILD_KEYS, err);
@@ -168,7 +176,7 @@ static enum sfs_rc unlink_file(struct sfs_fs *fs, struct sfs_site *site,
 		return rc;
 	pthread_rwlock_wrlock(&site->names);
 	if (is_in_base)
-		rc = sfs_build_remove_key(site->build, at->name, err);
+		rc = sfs_build_remove_key(site->build, at, err);
 	if (rc == SFS_OK) {
 		rc = sfs_build_unlink(site->build, at->dir, at->name, err);
 		if (rc == SFS_E_NOT_FOUND && is_in_base)
@@ -202,7 +210,7 @@ static enum sfs_rc unlink_staged(struct sfs_fs *fs, uint64_t parent,
                                  const char *name, const struct sfs_call *call,
                                  struct sfs_err *err)
 {
-	struct sfs_build_place at = { SFS_BUILD_TOP, name };
+	struct sfs_staged_place place;
 	struct sfs_staged *dir;
 	bool is_done = false;
 	enum sfs_rc rc;
@@ -210,11 +218,14 @@ static enum sfs_rc unlink_staged(struct sfs_fs *fs, uint64_t parent,
 	rc = sfs_staged_enter_dir(fs, parent, &dir, err);
 	if (rc != SFS_OK)
 		return rc;
-	at.dir = dir->dir;
 	if (dir->kind == SFS_STAGED_BUILD)
 		rc = unlink_at_top(fs, dir->site, name, &is_done, err);
-	if (rc == SFS_OK && !is_done)
-		rc = unlink_file(fs, dir->site, &at, call, err);
+	if (rc == SFS_OK && !is_done) {
+		rc = sfs_staged_place(dir, name, &place, err);
+		if (rc == SFS_OK)
+			rc = unlink_file(fs, dir->site, &place.at, call, err);
+		sfs_staged_place_release(&place);
+	}
 	sfs_staged_leave(fs->staged, dir);
 	return rc;
 }

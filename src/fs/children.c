@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "build/area.h"
+#include "build/where.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -93,6 +94,25 @@ static enum sfs_rc take_files(struct sfs_build *b, enum sfs_build_dir dir,
 	return SFS_OK;
 }
 
+/* where/, and what is below. */
+static enum sfs_rc take_where(const struct sfs_staged *dir,
+                              struct sfs_children *out, struct sfs_err *err)
+{
+	bool is_keys = dir->kind == SFS_STAGED_WHERE_KEYS;
+	struct sfs_build_names names;
+	enum sfs_rc rc;
+
+	rc = sfs_build_where_list(dir->site->build, dir->name, is_keys, &names,
+	                          err);
+	if (rc == SFS_E_INVALID) /* it is about to be removed */
+		rc = SFS_OK;
+	for (size_t i = 0; rc == SFS_OK && i < names.count; i++)
+		sfs_children_add(out, names.names[i],
+		                 is_keys ? S_IFREG : S_IFDIR);
+	sfs_build_names_release(&names);
+	return rc;
+}
+
 static enum sfs_rc take_build(struct sfs_fs *fs, struct sfs_build *b,
                               struct sfs_children *out, struct sfs_err *err)
 {
@@ -102,6 +122,8 @@ static enum sfs_rc take_build(struct sfs_fs *fs, struct sfs_build *b,
 		sfs_children_add(out, "ingest", S_IFDIR);
 	if (sfs_build_has_dir(b, SFS_BUILD_KEYS))
 		sfs_children_add(out, "keys", S_IFDIR);
+	if (sfs_build_has_where(b))
+		sfs_children_add(out, "where", S_IFDIR);
 	if (sfs_build_get_base(b, &id))
 		sfs_children_add(out, "base", S_IFLNK);
 	sfs_links_list(fs->links, SFS_LINKS_BUILDS + sfs_build_number(b),
@@ -119,6 +141,8 @@ static enum sfs_rc take_staged(struct sfs_fs *fs, uint64_t node,
 		return rc;
 	if (n->kind == SFS_STAGED_BUILD)
 		rc = take_build(fs, n->site->build, out, err);
+	else if (n->dir == SFS_BUILD_WHERE)
+		rc = take_where(n, out, err);
 	else
 		rc = take_files(n->site->build, n->dir, out, err);
 	sfs_staged_leave(fs->staged, n);

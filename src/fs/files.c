@@ -8,6 +8,7 @@
 #include "fs/staging_internal.h"
 
 #include "base/alloc.h"
+#include "build/where_name.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -71,7 +72,8 @@ void sfs_fs_release(struct sfs_fs *fs, struct sfs_handle *file)
 static void tell_kernel(const struct sfs_staged *n, struct sfs_open_info *out)
 {
 	out->direct_io = n->dir == SFS_BUILD_INGEST;
-	out->keep_cache = n->dir == SFS_BUILD_KEYS && !atomic_load(&n->is_base);
+	out->keep_cache =
+		sfs_dir_has_records(n->dir) && !atomic_load(&n->is_base);
 	out->noflush = false;
 }
 
@@ -79,14 +81,15 @@ static enum sfs_rc open_base(struct sfs_fs *fs, struct sfs_staged *n, int flags,
                              struct sfs_open_info *out,
                              const struct sfs_call *call, struct sfs_err *err)
 {
+	const struct sfs_build_place at = { n->dir, n->name };
 	struct sfs_base_value value = { 0 };
 	bool found;
 	enum sfs_rc rc;
 
-	rc = sfs_base_find(fs, n->site, n->name, &found, &value, call, err);
+	rc = sfs_base_find(fs, n->site, &at, &found, &value, call, err);
 	if (rc == SFS_OK && !found)
 		rc = sfs_err_set(err, SFS_E_STALE, "%s: the base changed",
-		                 n->name);
+		                 SFS_PLACE(at.dir, at.name));
 	if (rc != SFS_OK) {
 		sfs_staged_leave(fs->staged, n);
 		return rc;
@@ -159,8 +162,7 @@ static enum sfs_rc enter_parent(struct sfs_fs *fs, uint64_t parent,
 	rc = sfs_staged_enter_dir(fs, parent, out, err);
 	if (rc != SFS_OK || (*out)->kind != SFS_STAGED_BUILD)
 		return rc;
-	if (!sfs_staged_is_generated(name) && strcmp(name, "base") != 0 &&
-	    strcmp(name, "keys") != 0 && strcmp(name, "ingest") != 0)
+	if (!sfs_staged_is_fixed(*out, name))
 		return SFS_OK;
 	sfs_staged_leave(fs->staged, *out);
 	if (strcmp(name, "base") == 0)
@@ -171,36 +173,41 @@ static enum sfs_rc enter_parent(struct sfs_fs *fs, uint64_t parent,
 	                   name);
 }
 
+struct created {
+	struct sfs_staged *node;
+	struct sfs_staged_file *file;
+	struct stat st;
+};
+
 /*
  * The node and the file. What can fail is done before there is a file, so
  * that none is left by a CREATE that failed.
  */
-static enum sfs_rc create_in(struct sfs_fs *fs, const struct sfs_staged *dir,
+static enum sfs_rc create_in(struct sfs_fs *fs, struct sfs_site *site,
+                             const struct sfs_build_place *at,
                              const struct sfs_creation *wish,
-                             struct sfs_staged_file **file,
-                             struct sfs_staged **node, struct stat *st,
-                             struct sfs_err *err)
+                             struct created *out, struct sfs_err *err)
 {
-	struct sfs_staged_key key = { SFS_STAGED_FILE, dir->dir, wish->name };
+	struct sfs_staged_key key = { SFS_STAGED_FILE, at->dir, at->name };
 	int flags = (wish->flags & (O_ACCMODE | O_EXCL | O_TRUNC)) | O_CREAT;
 	enum sfs_rc rc = SFS_OK;
 
-	pthread_rwlock_rdlock(&dir->site->names);
-	*node = sfs_staged_enter(fs->staged, dir->site, &key);
-	if (*node == NULL)
+	pthread_rwlock_rdlock(&site->names);
+	out->node = sfs_staged_enter(fs->staged, site, &key);
+	if (out->node == NULL)
 		rc = sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
 	if (rc == SFS_OK)
-		rc = sfs_build_open(dir->site->build, dir->dir, wish->name,
-		                    flags, wish->mode & 07777, file, err);
-	if (rc == SFS_OK && !sfs_staged_is_new(*file, st))
-		rc = sfs_staged_stat(*file, st, err);
+		rc = sfs_build_open(site->build, at->dir, at->name, flags,
+		                    wish->mode & 07777, &out->file, err);
+	if (rc == SFS_OK && !sfs_staged_is_new(out->file, &out->st))
+		rc = sfs_staged_stat(out->file, &out->st, err);
 	if (rc == SFS_OK)
-		atomic_store(&(*node)->is_base, false);
-	pthread_rwlock_unlock(&dir->site->names);
+		atomic_store(&out->node->is_base, false);
+	pthread_rwlock_unlock(&site->names);
 	if (rc != SFS_OK) {
-		sfs_staged_close(*file);
-		if (*node != NULL)
-			sfs_staged_leave(fs->staged, *node);
+		sfs_staged_close(out->file);
+		if (out->node != NULL)
+			sfs_staged_leave(fs->staged, out->node);
 	}
 	return rc;
 }
@@ -212,27 +219,29 @@ static enum sfs_rc create_with(struct sfs_fs *fs,
                                struct sfs_open_info *out, struct sfs_err *err)
 {
 	const struct sfs_place none = { 0 };
-	struct sfs_staged_file *file = NULL;
+	struct created made = { .file = NULL };
+	struct sfs_staged_place place;
 	struct sfs_staged *dir;
-	struct sfs_staged *n;
-	struct stat st;
 	enum sfs_rc rc;
 
 	rc = enter_parent(fs, wish->parent, wish->name, &dir, err);
 	if (rc != SFS_OK)
 		return rc;
-	rc = create_in(fs, dir, wish, &file, &n, &st, err);
+	rc = sfs_staged_place(dir, wish->name, &place, err);
+	if (rc == SFS_OK)
+		rc = create_in(fs, dir->site, &place.at, wish, &made, err);
+	sfs_staged_place_release(&place);
 	sfs_staged_leave(fs->staged, dir);
 	if (rc != SFS_OK)
 		return rc;
-	sfs_staged_fill_entry(fs, n, &st, entry);
+	sfs_staged_fill_entry(fs, made.node, &made.st, entry);
 	if (h == NULL) {
-		sfs_staged_close(file);
+		sfs_staged_close(made.file);
 		return SFS_OK;
 	}
-	tell_kernel(n, out);
-	sfs_staged_add(fs->staged, n);
-	handle_begin(h, n, file, &none, wish->flags);
+	tell_kernel(made.node, out);
+	sfs_staged_add(fs->staged, made.node);
+	handle_begin(h, made.node, made.file, &none, wish->flags);
 	out->file = h;
 	return SFS_OK;
 }

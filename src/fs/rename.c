@@ -68,7 +68,7 @@ static enum sfs_rc rename_file(struct sfs_fs *fs, struct sfs_site *site,
 	pthread_rwlock_wrlock(&site->names);
 	/* A crash in between leaves the staged file, which is shown. */
 	if (from_base && !is_exchange)
-		rc = sfs_build_remove_key(site->build, from->name, err);
+		rc = sfs_build_remove_key(site->build, from, err);
 	if (rc == SFS_OK)
 		rc = sfs_build_rename(site->build, from, to, flags, err);
 	if (rc == SFS_OK)
@@ -98,11 +98,12 @@ static enum sfs_rc rename_link(struct sfs_fs *fs, struct sfs_site *site,
 	return rc;
 }
 
-static bool is_fixed(const struct sfs_staged *dir, const char *name)
+bool sfs_staged_is_fixed(const struct sfs_staged *dir, const char *name)
 {
 	return dir->kind == SFS_STAGED_BUILD &&
 	       (sfs_staged_is_generated(name) || strcmp(name, "base") == 0 ||
-	        strcmp(name, "keys") == 0 || strcmp(name, "ingest") == 0);
+	        strcmp(name, "keys") == 0 || strcmp(name, "where") == 0 ||
+	        strcmp(name, "ingest") == 0);
 }
 
 static enum sfs_rc
@@ -110,10 +111,11 @@ rename_between(struct sfs_fs *fs, const struct sfs_staged *from_dir,
                const struct sfs_staged *to_dir, const struct sfs_renaming *wish,
                const struct sfs_call *call, struct sfs_err *err)
 {
-	struct sfs_build_place from = { from_dir->dir, wish->name };
-	struct sfs_build_place to = { to_dir->dir, wish->new_name };
 	struct sfs_site *site = from_dir->site;
+	struct sfs_staged_place from;
+	struct sfs_staged_place to = { .joined = NULL };
 	struct sfs_snapshot_id id;
+	enum sfs_rc rc;
 
 	if (to_dir->site != site)
 		return sfs_err_set(err, SFS_E_FORBIDDEN,
@@ -125,11 +127,20 @@ rename_between(struct sfs_fs *fs, const struct sfs_staged *from_dir,
 	                  SFS_LINKS_BUILDS + sfs_build_number(site->build),
 	                  wish->name, &id, NULL))
 		return rename_link(fs, site, wish, &id, call, err);
-	if (is_fixed(from_dir, wish->name) || is_fixed(to_dir, wish->new_name))
+	if (sfs_staged_is_fixed(from_dir, wish->name) ||
+	    sfs_staged_is_fixed(to_dir, wish->new_name))
 		return sfs_err_set(err, SFS_E_FORBIDDEN,
-		                   "keys/, ingest/, base and generated files "
-		                   "stay where they are");
-	return rename_file(fs, site, &from, &to, wish->flags, call, err);
+		                   "keys/, where/, ingest/, base and generated "
+		                   "files stay where they are");
+	rc = sfs_staged_place(from_dir, wish->name, &from, err);
+	if (rc == SFS_OK)
+		rc = sfs_staged_place(to_dir, wish->new_name, &to, err);
+	if (rc == SFS_OK)
+		rc = rename_file(fs, site, &from.at, &to.at, wish->flags, call,
+		                 err);
+	sfs_staged_place_release(&from);
+	sfs_staged_place_release(&to);
+	return rc;
 }
 
 enum sfs_rc sfs_staged_rename(struct sfs_fs *fs,

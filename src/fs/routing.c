@@ -188,12 +188,8 @@ void sfs_where_attr(struct sfs_fs *fs, const struct sfs_where_dir *dir,
 	                sfs_fs_view_time(dir->view), out);
 }
 
-/*
- * The reason why a name cannot be. The kernel only hears ENOENT; programs
- * that look for hidden files everywhere need no reason.
- */
-static enum sfs_rc explain(struct sfs_fs *fs, const char *name,
-                           struct sfs_err *err)
+enum sfs_rc sfs_where_explain(struct sfs_fs *fs, const char *name,
+                              struct sfs_err *err)
 {
 	err->rc = SFS_E_NOT_FOUND;
 	if (name[0] == '.')
@@ -243,7 +239,7 @@ static enum sfs_rc enter_keys(struct sfs_fs *fs,
 	                  "where/%.100s: column %s is missing: which shard "
 	                  "holds a key depends on it (%s=VALUE/keys)",
 	                  dir->path, missing, missing);
-	return explain(fs, "keys", err);
+	return sfs_where_explain(fs, "keys", err);
 }
 
 /* The path of a directory and one more column, checked; sfs_free() it. */
@@ -282,7 +278,7 @@ enum sfs_rc sfs_where_lookup(struct sfs_fs *fs, const struct sfs_where_dir *dir,
 	rc = add_column(dir, name, &child.path, err);
 	if (rc == SFS_E_INVALID) {
 		(void)sfs_err_wrap(err, "where/");
-		return explain(fs, name, err);
+		return sfs_where_explain(fs, name, err);
 	}
 	if (rc != SFS_OK)
 		return rc;

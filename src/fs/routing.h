@@ -45,6 +45,13 @@ enum sfs_rc sfs_where_lookup(struct sfs_fs *fs, const struct sfs_where_dir *dir,
                              const char *name, struct sfs_entry *out,
                              struct sfs_err *err) SFS_NODISCARD;
 
+/*
+ * NOT_FOUND with the reason why a name cannot be. The kernel only hears
+ * ENOENT; programs that look for hidden files everywhere need no reason.
+ */
+enum sfs_rc sfs_where_explain(struct sfs_fs *fs, const char *name,
+                              struct sfs_err *err);
+
 /* The columns of a directory; release them whatever was returned. */
 enum sfs_rc sfs_where_columns(const struct sfs_where_dir *dir,
                               struct sfs_columns *out,

@@ -300,6 +300,17 @@ struct sfs_staged *sfs_staged_enter(struct sfs_staged_table *t,
 	return n;
 }
 
+bool sfs_staged_is_known(struct sfs_staged_table *t, struct sfs_site *site,
+                         const struct sfs_staged_key *key)
+{
+	bool is_known;
+
+	pthread_mutex_lock(&t->lock);
+	is_known = *name_link_locked(t, site, key) != NULL;
+	pthread_mutex_unlock(&t->lock);
+	return is_known;
+}
+
 static void unlink_name_locked(struct sfs_staged_table *t, struct sfs_staged *n)
 {
 	struct sfs_staged_key key = key_of(n);
@@ -374,10 +385,19 @@ static struct sfs_staged *find_locked(struct sfs_staged_table *t,
 void sfs_staged_unlinked(struct sfs_staged_table *t, struct sfs_site *site,
                          const struct sfs_build_place *at)
 {
+	const struct sfs_staged_key key = { SFS_STAGED_FILE, at->dir,
+		                            at->name };
+
+	sfs_staged_removed(t, site, &key);
+}
+
+void sfs_staged_removed(struct sfs_staged_table *t, struct sfs_site *site,
+                        const struct sfs_staged_key *key)
+{
 	struct sfs_staged *n;
 
 	pthread_mutex_lock(&t->lock);
-	n = find_locked(t, site, at);
+	n = *name_link_locked(t, site, key);
 	if (n != NULL)
 		unlink_name_locked(t, n);
 	pthread_mutex_unlock(&t->lock);

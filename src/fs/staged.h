@@ -39,6 +39,8 @@ enum sfs_staged_kind {
 	SFS_STAGED_BUILD = 1, /* staging/NAME */
 	SFS_STAGED_DIR,       /* its keys/ or ingest/ */
 	SFS_STAGED_FILE,
+	SFS_STAGED_WHERE,      /* its where/, and columns below */
+	SFS_STAGED_WHERE_KEYS, /* keys/ below columns */
 };
 
 struct sfs_staged {
@@ -49,7 +51,11 @@ struct sfs_staged {
 	struct sfs_site *site;             /* a reference; immutable */
 	enum sfs_staged_kind kind;         /* immutable */
 	enum sfs_build_dir dir; /* protected by site->names, as the two below */
-	char *name;             /* FILE: owned; stays when it is unlinked */
+	/*
+	 * FILE: owned; stays when it is unlinked. WHERE, WHERE_KEYS: the
+	 * columns as they were spelled, "tier=2/region=eu".
+	 */
+	char *name;
 	bool is_linked;
 	atomic_bool is_base; /* no staged file: it shows the base's value */
 	atomic_uint_fast64_t ino;  /* 0: not known yet */
@@ -94,6 +100,10 @@ struct sfs_staged *
 sfs_staged_enter(struct sfs_staged_table *t, struct sfs_site *site,
                  const struct sfs_staged_key *key) SFS_NODISCARD;
 
+/* Is there a node of that name? */
+bool sfs_staged_is_known(struct sfs_staged_table *t, struct sfs_site *site,
+                         const struct sfs_staged_key *key);
+
 /* Adds or takes back references, the kernel's or others. */
 void sfs_staged_add(struct sfs_staged_table *t, struct sfs_staged *n);
 void sfs_staged_leave(struct sfs_staged_table *t, struct sfs_staged *n);
@@ -106,6 +116,9 @@ void sfs_staged_forget(struct sfs_staged_table *t, uint64_t number,
  */
 void sfs_staged_unlinked(struct sfs_staged_table *t, struct sfs_site *site,
                          const struct sfs_build_place *at);
+/* A directory below where/ too: the next one of that name is another. */
+void sfs_staged_removed(struct sfs_staged_table *t, struct sfs_site *site,
+                        const struct sfs_staged_key *key);
 void sfs_staged_moved(struct sfs_staged_table *t, struct sfs_site *site,
                       const struct sfs_build_place *from,
                       const struct sfs_build_place *to, bool is_exchange);

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "build/area.h"
+#include "build/where_name.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -38,9 +39,12 @@ static enum sfs_rc not_found(const char *name, struct sfs_err *err)
 /* The number of the local file: a new file under an old name has another. */
 static uint64_t ino_of(const struct sfs_staged *n, const struct stat *st)
 {
-	return sfs_mix64((uint64_t)st->st_ino ^
-	                 sfs_mix64((uint64_t)st->st_dev)) ^
-	       (uint64_t)n->kind;
+	uint64_t ino = sfs_mix64((uint64_t)st->st_ino ^
+	                         sfs_mix64((uint64_t)st->st_dev));
+
+	if (n->kind == SFS_STAGED_WHERE || n->kind == SFS_STAGED_WHERE_KEYS)
+		ino ^= sfs_hash64(n->name, strlen(n->name));
+	return ino ^ (uint64_t)n->kind;
 }
 
 void sfs_staged_fill_attr(struct sfs_fs *fs, struct sfs_staged *n,
@@ -66,7 +70,9 @@ void sfs_staged_fill_attr(struct sfs_fs *fs, struct sfs_staged *n,
 void sfs_staged_fill_entry(struct sfs_fs *fs, struct sfs_staged *n,
                            const struct stat *st, struct sfs_entry *out)
 {
-	bool is_quiet = n->kind != SFS_STAGED_BUILD;
+	/* A file below where/ may have several names: columns in any order. */
+	bool is_quiet =
+		n->kind != SFS_STAGED_BUILD && n->dir != SFS_BUILD_WHERE;
 
 	sfs_staged_fill_attr(fs, n, st, &out->attr);
 	out->node = sfs_node_number_id(SFS_NODE_STAGED, n->number);
@@ -236,10 +242,9 @@ enum sfs_rc sfs_tags_lookup(struct sfs_fs *fs, const char *name,
 
 /* --- staging/ ------------------------------------------------------------ */
 
-/* Enters a node of a directory; takes no reference of site. */
-static enum sfs_rc enter_dir(struct sfs_fs *fs, struct sfs_site *site,
-                             const struct sfs_staged_key *key,
-                             struct sfs_entry *out, struct sfs_err *err)
+enum sfs_rc sfs_staged_answer_dir(struct sfs_fs *fs, struct sfs_site *site,
+                                  const struct sfs_staged_key *key,
+                                  struct sfs_entry *out, struct sfs_err *err)
 {
 	struct sfs_staged *n;
 	struct stat st;
@@ -272,7 +277,7 @@ enum sfs_rc sfs_staging_lookup(struct sfs_fs *fs, const char *name,
 	sfs_build_unref(build);
 	if (site == NULL)
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
-	rc = enter_dir(fs, site, &key, out, err);
+	rc = sfs_staged_answer_dir(fs, site, &key, out, err);
 	sfs_site_leave(fs->staged, site);
 	return rc == SFS_E_STALE ? not_found(name, err) : rc;
 }
@@ -365,8 +370,10 @@ static enum sfs_rc lookup_at_top(struct sfs_fs *fs, struct sfs_site *site,
 		key.dir = SFS_BUILD_INGEST;
 	if (strcmp(name, "keys") == 0 || key.dir == SFS_BUILD_INGEST)
 		return sfs_build_has_dir(b, key.dir)
-		               ? enter_dir(fs, site, &key, out, err)
+		               ? sfs_staged_answer_dir(fs, site, &key, out, err)
 		               : not_found(name, err);
+	if (strcmp(name, "where") == 0)
+		return sfs_staged_lookup_where(fs, site, out, err);
 	if (sfs_staged_is_generated(name))
 		return lookup_generated(fs, b, name, out, call, err);
 	if (strcmp(name, "base") == 0)
@@ -405,28 +412,28 @@ static enum sfs_rc lookup_staged(struct sfs_fs *fs, struct sfs_site *site,
 
 /* A key of the base that nothing is staged over. */
 static enum sfs_rc lookup_base(struct sfs_fs *fs, struct sfs_site *site,
-                               const char *name, struct sfs_entry *out,
+                               const struct sfs_build_place *at,
+                               struct sfs_entry *out,
                                const struct sfs_call *call, struct sfs_err *err)
 {
-	struct sfs_staged_key key = { SFS_STAGED_FILE, SFS_BUILD_KEYS, name };
-	struct sfs_build_place at = { SFS_BUILD_KEYS, name };
+	struct sfs_staged_key key = { SFS_STAGED_FILE, at->dir, at->name };
 	struct sfs_staged *n;
 	struct stat st;
 	bool found;
 	enum sfs_rc rc;
 
-	rc = sfs_base_has(fs, site, &at, &found, call, err);
+	rc = sfs_base_has(fs, site, at, &found, call, err);
 	if (rc != SFS_OK)
 		return rc;
 	if (!found)
-		return not_found(name, err);
+		return not_found(SFS_PLACE(at->dir, at->name), err);
 	pthread_rwlock_rdlock(&site->names);
 	n = sfs_staged_enter(fs->staged, site, &key);
 	if (n != NULL)
 		/* somebody may have made a file meanwhile */
 		atomic_store(&n->is_base,
-		             sfs_build_stat(site->build, SFS_BUILD_KEYS, name,
-		                            &st, err) == SFS_E_NOT_FOUND);
+		             sfs_build_stat(site->build, at->dir, at->name, &st,
+		                            err) == SFS_E_NOT_FOUND);
 	pthread_rwlock_unlock(&site->names);
 	if (n == NULL)
 		return sfs_err_set(err, SFS_E_NO_MEMORY, "out of memory");
@@ -438,13 +445,32 @@ static enum sfs_rc lookup_base(struct sfs_fs *fs, struct sfs_site *site,
 	return rc;
 }
 
+/* A name in a directory that holds files. */
+static enum sfs_rc lookup_file(struct sfs_fs *fs, const struct sfs_staged *dir,
+                               const char *name, struct sfs_entry *out,
+                               const struct sfs_call *call, struct sfs_err *err)
+{
+	struct sfs_staged_place place;
+	enum sfs_rc rc;
+
+	rc = sfs_staged_place(dir, name, &place, err);
+	if (rc == SFS_E_INVALID) /* a name that no file can have */
+		rc = not_found(name, err);
+	else if (rc == SFS_OK)
+		rc = lookup_staged(fs, dir->site, &place.at, out, err);
+	if (rc == SFS_E_NOT_FOUND && place.at.name != NULL &&
+	    sfs_dir_has_records(dir->dir))
+		rc = lookup_base(fs, dir->site, &place.at, out, call, err);
+	sfs_staged_place_release(&place);
+	return rc;
+}
+
 enum sfs_rc sfs_staging_lookup_in(struct sfs_fs *fs, uint64_t number,
                                   const char *name, struct sfs_entry *out,
                                   const struct sfs_call *call,
                                   struct sfs_err *err)
 {
 	uint64_t id = sfs_node_number_id(SFS_NODE_STAGED, number);
-	struct sfs_build_place at = { SFS_BUILD_TOP, name };
 	struct sfs_staged *dir;
 	enum sfs_rc rc;
 
@@ -452,13 +478,15 @@ enum sfs_rc sfs_staging_lookup_in(struct sfs_fs *fs, uint64_t number,
 	if (rc != SFS_OK)
 		return rc;
 	rc = SFS_E_NOT_FOUND;
-	at.dir = dir->dir;
+	if (dir->kind == SFS_STAGED_WHERE) {
+		rc = sfs_staged_lookup_column(fs, dir, name, out, err);
+		sfs_staged_leave(fs->staged, dir);
+		return rc;
+	}
 	if (dir->kind == SFS_STAGED_BUILD)
 		rc = lookup_at_top(fs, dir->site, name, out, call, err);
 	if (rc == SFS_E_NOT_FOUND)
-		rc = lookup_staged(fs, dir->site, &at, out, err);
-	if (rc == SFS_E_NOT_FOUND && at.dir == SFS_BUILD_KEYS)
-		rc = lookup_base(fs, dir->site, name, out, call, err);
+		rc = lookup_file(fs, dir, name, out, call, err);
 	sfs_staged_leave(fs->staged, dir);
 	return rc;
 }

@@ -66,10 +66,53 @@ enum sfs_rc sfs_staged_enter_dir(struct sfs_fs *fs, uint64_t node,
                                  struct sfs_staged **out,
                                  struct sfs_err *err) SFS_NODISCARD;
 
+/* The node of a directory; takes no reference of site. */
+enum sfs_rc sfs_staged_answer_dir(struct sfs_fs *fs, struct sfs_site *site,
+                                  const struct sfs_staged_key *key,
+                                  struct sfs_entry *out,
+                                  struct sfs_err *err) SFS_NODISCARD;
+
+/* --- staging_where.c: where/ of a build ---------------------------------- */
+
+/* where/ itself, if the build has it. */
+enum sfs_rc sfs_staged_lookup_where(struct sfs_fs *fs, struct sfs_site *site,
+                                    struct sfs_entry *out,
+                                    struct sfs_err *err) SFS_NODISCARD;
+/* A name in where/ or in columns below; NOT_FOUND leaves the reason. */
+enum sfs_rc sfs_staged_lookup_column(struct sfs_fs *fs,
+                                     const struct sfs_staged *dir,
+                                     const char *name, struct sfs_entry *out,
+                                     struct sfs_err *err) SFS_NODISCARD;
+/* EXISTS, as all of them do, or why it cannot be: INVALID. */
+enum sfs_rc sfs_staged_mkdir_column(const struct sfs_staged *dir,
+                                    const char *name,
+                                    struct sfs_err *err) SFS_NODISCARD;
+/* The same for where/ (of a build) and below; INVALID: not empty. */
+enum sfs_rc sfs_staged_rmdir_column(struct sfs_fs *fs,
+                                    const struct sfs_staged *dir,
+                                    const char *name,
+                                    struct sfs_err *err) SFS_NODISCARD;
+
+/*
+ * Where the file of a name in a directory lies in the build. INVALID: no file
+ * can have that name. FORBIDDEN: the directory holds columns. Release it
+ * whatever was returned.
+ */
+struct sfs_staged_place {
+	struct sfs_build_place at; /* name: NULL where it failed */
+	char *joined;              /* owned */
+};
+enum sfs_rc sfs_staged_place(const struct sfs_staged *dir, const char *name,
+                             struct sfs_staged_place *out,
+                             struct sfs_err *err) SFS_NODISCARD;
+void sfs_staged_place_release(struct sfs_staged_place *p);
+
 /* Names of status, plan.json and errors. */
 bool sfs_staged_is_generated(const char *name);
+/* What no file can be and nothing can be renamed to. */
+bool sfs_staged_is_fixed(const struct sfs_staged *dir, const char *name);
 
-/* --- base.c: the values of the base below keys/ -------------------------- */
+/* --- base.c: the values of the base below keys/, where/ ------------------ */
 
 struct sfs_base_value {
 	struct sfs_place place; /* its snapshot is a reference of the caller */
@@ -77,7 +120,7 @@ struct sfs_base_value {
 };
 /* Absent also if there is no base, or the build removes the key. */
 enum sfs_rc sfs_base_find(struct sfs_fs *fs, struct sfs_site *site,
-                          const char *name, bool *found,
+                          const struct sfs_build_place *at, bool *found,
                           struct sfs_base_value *out,
                           const struct sfs_call *call,
                           struct sfs_err *err) SFS_NODISCARD;

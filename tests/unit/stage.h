@@ -268,4 +268,13 @@ static inline struct sfs_snapshot_id snapshot_id(const char *run_id,
 	return id;
 }
 
+/* "rm keys/NAME" of a key that only the base has. */
+static inline enum sfs_rc remove_key(struct sfs_build *of, const char *name,
+                                     struct sfs_err *e)
+{
+	const struct sfs_build_place at = { SFS_BUILD_KEYS, name };
+
+	return sfs_build_remove_key(of, &at, e);
+}
+
 #endif

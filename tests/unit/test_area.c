@@ -266,7 +266,7 @@ static void discarding_takes_everything_away(void)
 static void removing_all_that_is_seen_empties_a_build(void)
 {
 	IS_INT(put_file(INGEST, "f", "x"), SFS_OK);
-	IS_INT(sfs_build_remove_key(b, "k", &err), SFS_OK);
+	IS_INT(remove_key(b, "k", &err), SFS_OK);
 	IS_INT(sfs_build_unlink(b, INGEST, "f", &err), SFS_OK);
 	IS_INT(sfs_build_unlink(b, TOP, "config.yaml", &err), SFS_OK);
 	IS_INT(sfs_build_rmdir(b, INGEST, &err), SFS_OK);

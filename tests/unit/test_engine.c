@@ -184,8 +184,8 @@ static void a_base_of_four(void)
 static void layers_lie_over_the_base(void)
 {
 	a_base_of_four();
-	IS_INT(sfs_build_remove_key(b, "a", &err), SFS_OK);
-	IS_INT(sfs_build_remove_key(b, "b", &err), SFS_OK);
+	IS_INT(remove_key(b, "a", &err), SFS_OK);
+	IS_INT(remove_key(b, "b", &err), SFS_OK);
 	IS_INT(put(INGEST, "b.csv", "key,value\nb,ingest\nc,ingest\n"), SFS_OK);
 	IS_INT(put(KEYS, "c", "file"), SFS_OK);
 	publish_well();

@@ -354,9 +354,9 @@ static void a_plan_counts_what_publishing_would_do(void)
 	on_base("two");
 	IS_INT(put(KEYS, "new", "1"), SFS_OK);
 	IS_INT(put(KEYS, "3", "1"), SFS_OK);
-	IS_INT(sfs_build_remove_key(b, "4", &err), SFS_OK);
-	IS_INT(sfs_build_remove_key(b, "5", &err), SFS_OK);
-	IS_INT(sfs_build_remove_key(b, "none", &err), SFS_OK);
+	IS_INT(remove_key(b, "4", &err), SFS_OK);
+	IS_INT(remove_key(b, "5", &err), SFS_OK);
+	IS_INT(remove_key(b, "none", &err), SFS_OK);
 	text = plan();
 	(void)snprintf(wanted, sizeof(wanted), "\"supersedes\": \"%s\"",
 	               current);
@@ -413,7 +413,7 @@ static void a_shard_may_lose_all_its_keys(void)
 	IS_INT(put(KEYS, "a", "1"), SFS_OK);
 	publish_well();
 	on_base("two");
-	IS_INT(sfs_build_remove_key(b, "a", &err), SFS_OK);
+	IS_INT(remove_key(b, "a", &err), SFS_OK);
 	publish_well();
 	m = manifest();
 	OK(m->shards[shard_of("a")].db_url == NULL);

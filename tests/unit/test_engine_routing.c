@@ -608,7 +608,7 @@ static void a_build_takes_the_routing_of_its_base(void)
 static void a_removed_key_is_removed_wherever_it_is(void)
 {
 	a_base_by_region();
-	IS_INT(sfs_build_remove_key(b, "b", &err), SFS_OK);
+	IS_INT(remove_key(b, "b", &err), SFS_OK);
 	publish_well();
 	open_snapshot();
 	verify_it(2);

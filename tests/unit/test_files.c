@@ -262,7 +262,7 @@ static enum sfs_rc see_key(void *arg, const struct sfs_key_file *file,
 
 	(void)arg;
 	(void)e;
-	(void)snprintf(seen + len, sizeof(seen) - len, "%s=%d ", file->name,
+	(void)snprintf(seen + len, sizeof(seen) - len, "%s=%d ", file->at.name,
 	               (int)file->st->st_size);
 	return SFS_OK;
 }
@@ -289,6 +289,8 @@ static void walks_show_what_counts(void)
 {
 	char text[16];
 	size_t len;
+	const struct sfs_build_place k = { KEYS, "k" };
+	const struct sfs_build_place z = { KEYS, "z" };
 	int fd;
 
 	IS_INT(put_file(KEYS, "k", "four"), SFS_OK);
@@ -304,11 +306,11 @@ static void walks_show_what_counts(void)
 	IS_STR(seen, "README:6 ");
 	IS_INT(sfs_files_walk_strays(files_of(), refuse_name, NULL, &err),
 	       SFS_E_CANCELED);
-	IS_INT(sfs_files_open_key(files_of(), "k", &fd, &err), SFS_OK);
+	IS_INT(sfs_files_open_key(files_of(), &k, &fd, &err), SFS_OK);
 	len = (size_t)read(fd, text, sizeof(text));
 	IS_INT(len, 4);
 	(void)close(fd);
-	IS_INT(sfs_files_open_key(files_of(), "z", &fd, &err), SFS_E_NOT_FOUND);
+	IS_INT(sfs_files_open_key(files_of(), &z, &fd, &err), SFS_E_NOT_FOUND);
 }
 
 static void removed_keys_stay_removed(void)
@@ -317,11 +319,11 @@ static void removed_keys_stay_removed(void)
 
 	memset(name, 'r', 300);
 	name[300] = '\0';
-	IS_INT(sfs_build_remove_key(b, "k", &err), SFS_OK);
-	IS_INT(sfs_build_remove_key(b, name, &err), SFS_OK);
-	IS_INT(sfs_build_remove_key(b, "k", &err), SFS_OK);
-	IS_INT(sfs_build_remove_key(b, "%41", &err), SFS_E_INVALID);
-	IS_INT(sfs_build_remove_key(b, "%zz", &err), SFS_E_INVALID);
+	IS_INT(remove_key(b, "k", &err), SFS_OK);
+	IS_INT(remove_key(b, name, &err), SFS_OK);
+	IS_INT(remove_key(b, "k", &err), SFS_OK);
+	IS_INT(remove_key(b, "%41", &err), SFS_E_INVALID);
+	IS_INT(remove_key(b, "%zz", &err), SFS_E_INVALID);
 	stage_again();
 	OK(sfs_build_is_removed(b, "k"));
 	OK(sfs_build_is_removed(b, name));
@@ -363,7 +365,7 @@ static void the_version_of_keys_grows_with_each_change(void)
 	OK(has_version_grown());
 	IS_INT(sfs_build_unlink(b, KEYS, "l", &err), SFS_OK);
 	OK(has_version_grown());
-	IS_INT(sfs_build_remove_key(b, "k", &err), SFS_OK);
+	IS_INT(remove_key(b, "k", &err), SFS_OK);
 	OK(has_version_grown());
 }
 
