@@ -40,7 +40,7 @@ make_plain() {
 		for tier in 1 2; do
 			mkdir -p "$dir/plain/region=$region/tier=$tier/keys"
 			(
-				cd "$dir/plain/region=$region/tier=$tier/keys"
+				cd "$dir/plain/region=$region/tier=$tier/keys" || exit
 				printf '%s' "$region $tier a" >a
 				printf '%s' "$region $tier b" >b
 				: >empty

@@ -386,7 +386,7 @@ static void what_is_staged_as_it_is_in_the_base_is_no_change(void)
 	on_base("two");
 	put_numbers("b.csv", 40, "v");
 	IS_INT(put(KEYS, "7", "v"), SFS_OK);
-	IS_INT(sfs_build_remove_key(b, "none", &err), SFS_OK);
+	IS_INT(remove_key(b, "none", &err), SFS_OK);
 	HAS_STR(plan(), "{\"adds\": 0,");
 	HAS_STR(plan(), "\"changes\": 0, \"deletes\": 0,");
 	HAS_STR(plan(), "\"shards_empty\": 0, \"shards_linked\": 4, "
