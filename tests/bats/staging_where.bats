@@ -134,6 +134,9 @@ where/region=us/tier=1/keys/42'
 	mount_routed
 	within mkdir -p "$build/where/region=eu/tier=1/keys"
 	python staged_calls.py "$build/where/region=eu/tier=1/keys"
+	python fsx.py "$build/where/region=eu/tier=1/keys/fsx" \
+		"$build/where/tier=2/region=us/keys/fsx" 2000 "$RANDOM"
+	within rm -r "$build/where/region=eu" "$build/where/region=us"
 	put where/region=eu/tier=1/keys/a one
 	within mv "$build/where/region=eu/tier=1/keys/a" \
 		"$build/where/tier=2/region=us/keys/b"
