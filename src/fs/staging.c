@@ -67,17 +67,27 @@ void sfs_staged_fill_attr(struct sfs_fs *fs, struct sfs_staged *n,
 	};
 }
 
+/*
+ * Below where/ nothing is kept for long: a file can be reached by each order
+ * of its columns, and config.yaml says what columns there are.
+ */
+static enum sfs_ttl name_ttl(const struct sfs_staged *n)
+{
+	if (n->kind == SFS_STAGED_BUILD)
+		return SFS_TTL_NONE;
+	if (n->dir != SFS_BUILD_WHERE)
+		return SFS_TTL_FOREVER;
+	return n->kind == SFS_STAGED_FILE || n->name[0] == '\0' ? SFS_TTL_NONE
+	                                                        : SFS_TTL_SHORT;
+}
+
 void sfs_staged_fill_entry(struct sfs_fs *fs, struct sfs_staged *n,
                            const struct stat *st, struct sfs_entry *out)
 {
-	/* A file below where/ may have several names: columns in any order. */
-	bool is_quiet =
-		n->kind != SFS_STAGED_BUILD && n->dir != SFS_BUILD_WHERE;
-
 	sfs_staged_fill_attr(fs, n, st, &out->attr);
 	out->node = sfs_node_number_id(SFS_NODE_STAGED, n->number);
 	out->generation = 0;
-	out->entry_ttl = is_quiet ? SFS_TTL_FOREVER : SFS_TTL_NONE;
+	out->entry_ttl = name_ttl(n);
 	out->attr_ttl = SFS_TTL_FOREVER;
 	if (n->kind == SFS_STAGED_FILE && n->dir == SFS_BUILD_TOP)
 		out->attr_ttl = SFS_TTL_NONE;

@@ -92,7 +92,7 @@ static void directories_are_there_or_cannot_be(void)
 	       SFS_E_EXISTS);
 	IS_INT(sfs_fs_lookup(w.fs, where, "tier=1", &entry, NULL, &w.err),
 	       SFS_OK);
-	IS_INT(entry.entry_ttl, SFS_TTL_NONE);
+	IS_INT(entry.entry_ttl, SFS_TTL_SHORT);
 	OK(S_ISDIR(entry.attr.mode));
 	OK(at("where/tier=1/region=eu/keys") != 0);
 	OK(at("where/region=eu/tier=1") != at("where/tier=1/region=eu"));
@@ -115,6 +115,7 @@ static void directories_are_there_or_cannot_be(void)
 
 static void a_file_is_one_in_any_order_of_columns(void)
 {
+	struct sfs_entry entry;
 	uint64_t one;
 	uint64_t eu;
 
@@ -122,6 +123,8 @@ static void a_file_is_one_in_any_order_of_columns(void)
 	eu = at("where/tier=1/region=eu/keys");
 	one = make_file(eu, "1", "one");
 	IS_INT(at("where/region=eu/tier=01/keys/1"), one);
+	IS_INT(sfs_fs_lookup(w.fs, eu, "1", &entry, NULL, &w.err), SFS_OK);
+	IS_INT(entry.entry_ttl, SFS_TTL_NONE);
 	IS_INT(at("where/region=us/tier=1/keys/1"), 0);
 	IS_INT(at("keys/1"), 0);
 	IS_STR(list(at("where")), "region=eu ");
