@@ -168,6 +168,31 @@ enum sfs_rc sfs_placement_new_bounds(enum sfs_key_encoding encoding,
 	return rc;
 }
 
+static bool is_below(struct sfs_bytes key, struct sfs_bytes bound)
+{
+	size_t common = key.len < bound.len ? key.len : bound.len;
+	int order = common > 0 ? memcmp(key.data, bound.data, common) : 0;
+
+	return order < 0 || (order == 0 && key.len < bound.len);
+}
+
+uint32_t sfs_placement_range(const struct sfs_placement *p,
+                             struct sfs_bytes key)
+{
+	size_t low = 0; /* bounds that are not above the key */
+	size_t high = p->bound_count;
+	size_t middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (is_below(key, p->bounds[middle]))
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return (uint32_t)low;
+}
+
 /* --- routing values ------------------------------------------------------- */
 
 enum sfs_rc sfs_sharding_copy_form(const struct sfs_sharding *from,

@@ -69,6 +69,10 @@ enum sfs_rc sfs_placement_of_base(const struct sfs_manifest *base,
 bool sfs_placement_is_same(const struct sfs_placement *a,
                            const struct sfs_placement *b);
 
+/* BOUNDS: the shard of a key, which the expression would yield as well. */
+uint32_t sfs_placement_range(const struct sfs_placement *p,
+                             struct sfs_bytes key);
+
 /* How many shards it makes; 0: num_dbs or the data tell. */
 uint32_t sfs_placement_shards(const struct sfs_placement *p);
 

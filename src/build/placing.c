@@ -64,6 +64,11 @@ static enum sfs_rc route(const struct sfs_engine *e, struct sfs_bytes key,
 	struct sfs_err why;
 	enum sfs_rc rc;
 
+	if (e->placement != NULL &&
+	    e->placement->mode == SFS_PLACEMENT_BOUNDS) {
+		*db_id = sfs_placement_range(e->placement, key);
+		return SFS_OK;
+	}
 	rc = sfs_router_route(&e->router, key, columns, &route, err);
 	if (rc == SFS_OK && !route.is_known)
 		return refuse_token(e, &route, err);
