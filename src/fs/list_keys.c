@@ -44,7 +44,8 @@ static void give_key(struct walk *w, const struct sfs_snapshot_pair *pair)
 		return;
 	}
 	sfs_fs_key_entry(l->fs, w->view, pair->db_id, &pair->info, &entry);
-	if (!l->request->with_attr)
+	/* the kernel must ask for what cannot be told by the name alone */
+	if (!l->request->with_attr || pair->is_ambiguous)
 		entry.node = 0;
 	w->ordinal++;
 	if (l->request->fill(l->request->arg, name, &entry, walk_cookie(w))) {

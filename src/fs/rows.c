@@ -47,6 +47,7 @@ enum sfs_rc sfs_rows_next(struct sfs_rows *r, bool *found,
 		return sfs_snapshot_merge_next(r->merge, found, pair, call,
 		                               err);
 	pair->db_id = r->db_id;
+	pair->is_ambiguous = false;
 	return sfs_snapshot_cursor_next(r->cursor, found, &pair->key,
 	                                &pair->info, call, err);
 }

@@ -7,9 +7,13 @@
  */
 #include "snapshot/snapshot.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { NAMED_MAX = 6 }; /* shards named in a message */
+enum {
+	NAMED_MAX = 6, /* shards named in a message */
+	KEY_SHOWN_BYTES = 128,
+};
 
 /* What was found by asking shard after shard. */
 struct search {
@@ -69,13 +73,19 @@ static void name_shards(const struct search *f, struct sfs_buf *out)
 static enum sfs_rc refuse(const struct search *f, struct sfs_err *err)
 {
 	struct sfs_buf shards = SFS_BUF_INIT(SFS_TEXT_MAX_BYTES);
+	char name[KEY_SHOWN_BYTES];
+	size_t len;
 
+	if (sfs_key_to_name(sfs_snapshot_router(f->snapshot)->encoding,
+	                    f->query->key, name, sizeof(name), &len) != SFS_OK)
+		(void)snprintf(name, sizeof(name), "a key");
 	name_shards(f, &shards);
 	(void)sfs_err_set(err, SFS_E_AMBIGUOUS,
-	                  "%u shards hold the key: name its columns "
+	                  "%s: %u shards hold the key: name its columns "
 	                  "(where/COLUMN=VALUE/, --column) or one of the "
-	                  "shards: %.300s",
-	                  f->found, shards.failed == SFS_OK ? shards.data : "");
+	                  "shards: %.250s",
+	                  name, f->found,
+	                  shards.failed == SFS_OK ? shards.data : "");
 	sfs_buf_release(&shards);
 	return SFS_E_AMBIGUOUS;
 }

@@ -84,15 +84,22 @@ static size_t second(const struct sfs_snapshot_merge *m)
 	return is_before(&m->heap[2], &m->heap[1]) ? 2 : 1;
 }
 
+/* Another shard holds the top's key, too. */
+static bool is_shared(const struct sfs_snapshot_merge *m)
+{
+	size_t other = second(m);
+
+	return other > 0 &&
+	       compare_keys(m->heap[0].pair.key, m->heap[other].pair.key) == 0;
+}
+
 static enum sfs_rc step(struct sfs_snapshot_merge *m,
                         const struct sfs_call *call, struct sfs_err *err)
 {
 	enum sfs_rc rc = SFS_OK;
-	size_t other;
 
-	while (rc == SFS_OK && (other = second(m)) > 0 &&
-	       compare_keys(m->heap[0].pair.key, m->heap[other].pair.key) == 0)
-		rc = advance(m, other, call, err);
+	while (rc == SFS_OK && is_shared(m))
+		rc = advance(m, second(m), call, err);
 	return rc == SFS_OK ? advance(m, 0, call, err) : rc;
 }
 
@@ -112,6 +119,7 @@ enum sfs_rc sfs_snapshot_merge_next(struct sfs_snapshot_merge *m, bool *found,
 		return rc;
 	*found = true;
 	*pair = m->heap[0].pair;
+	pair->is_ambiguous = is_shared(m);
 	return SFS_OK;
 }
 

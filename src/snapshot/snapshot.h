@@ -165,7 +165,8 @@ void sfs_snapshot_cursor_close(struct sfs_snapshot_cursor *c);
 struct sfs_snapshot_merge;
 struct sfs_snapshot_pair {
 	struct sfs_bytes key; /* borrowed until the next call */
-	uint32_t db_id;
+	uint32_t db_id;       /* the first, where several hold the key */
+	bool is_ambiguous;    /* several do: looking it up would be refused */
 	struct sfs_pair_info info;
 };
 

@@ -73,6 +73,8 @@ routing_golden() {
 	content_is routes/us/keys/9 nine-us
 	content_is shards/00000/keys/9 nine-eu
 	is "$(within ls -f "$mnt/keys" | tail -n +3 | tr '\n' ' ')" '1 7 9 42 '
+	within ls -l "$mnt/keys" >"$dir/out" 2>&1 || true
+	is "$(errno_of read "$mnt/keys/9")" ENOTUNIQ
 	is "$(within ls -f "$mnt/routes" | tail -n +3 | tr '\n' ' ')" \
 		'eu us a%2Fb '
 	is "$(within find "$mnt/routes" -type l | wc -l)" 3
@@ -189,7 +191,7 @@ routing_golden() {
 	got=0
 	"$ctl" get "$dir/store" 9 2>"$dir/err" || got=$?
 	is "$got" 4
-	has "$(<"$dir/err")" '2 shards hold the key'
+	has "$(<"$dir/err")" '9: 2 shards hold the key'
 	got=0
 	"$ctl" get --column=region=mars "$dir/store" 42 || got=$?
 	is "$got" 1
