@@ -61,6 +61,10 @@ static enum sfs_rc ask_base(struct sfs_snapshot *base,
 	struct sfs_columns columns;
 	enum sfs_rc rc = SFS_OK;
 
+	/* what is staged over them lies in where/ */
+	if (at->dir == SFS_BUILD_KEYS &&
+	    sfs_snapshot_router(base)->needs_columns)
+		return SFS_OK;
 	sfs_columns_init(&columns);
 	if (at->dir == SFS_BUILD_WHERE) {
 		key = sfs_where_key(at->name);

@@ -99,7 +99,7 @@ by_region() {
 	fails within cp "$dir/hash.yaml" "$mnt/staging/y/config.yaml"
 	has "$(content .shardyfs/last_error)" 'remove the link base'
 	printf '' >"$mnt/staging/y/config.yaml"
-	within rm "$mnt/staging/y/keys/b"
+	within rm "$mnt/staging/y/where/region=eu/keys/b"
 	printf 'key,region,tier,value,delete\nd,us,1,4,\nc,eu,1,,true\n' \
 		>"$mnt/staging/y/ingest/a.csv"
 	within mv "$mnt/staging/y" "$mnt/publish/"
