@@ -121,6 +121,8 @@ static int get(const struct sfs_ctl_args *args, struct sfs_snapshot *snapshot)
 	enum sfs_rc rc;
 
 	rc = sfs_ctl_columns_read(args, &m->routing, &columns, &err);
+	if (rc == SFS_OK && args->columns.count > 0)
+		rc = sfs_ctl_columns_require(snapshot, &columns, &err);
 	if (rc == SFS_OK)
 		rc = sfs_ctl_key_read(m->key_encoding, args->word, &a.key,
 		                      &err);

@@ -403,6 +403,8 @@ static int multiget(const struct sfs_ctl_args *args,
 	sfs_base64_init();
 	sfs_value_arena_init(&j.values, VALUES_MAX_BYTES);
 	rc = sfs_ctl_columns_read(args, &m->routing, &j.columns, &err);
+	if (rc == SFS_OK && args->columns.count > 0)
+		rc = sfs_ctl_columns_require(snapshot, &j.columns, &err);
 	if (rc == SFS_OK)
 		rc = prepare(&j, &err);
 	if (rc == SFS_OK)
