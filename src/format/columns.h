@@ -6,8 +6,8 @@
 
 /*
  * The routing context of one record or lookup: a value for each column of a
- * sharding, INVALID where none is known. The column "key" is the lookup key
- * unless it is given.
+ * sharding, INVALID where none is known. The column "key" is always the key
+ * that is looked for.
  *
  * As text a column is "COL=VAL": VAL is decimal for int and uint, a decimal
  * number for double, true or false, and for strings and bytes the text

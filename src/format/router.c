@@ -303,8 +303,7 @@ enum sfs_rc sfs_router_token(const struct sfs_router *r, struct sfs_bytes key,
 		if (columns != NULL)
 			values[i] = columns->values[i];
 	}
-	if (r->key_column < count &&
-	    values[r->key_column].kind == SFS_CEL_INVALID)
+	if (r->key_column < count)
 		values[r->key_column] = key_value(r, key);
 	rc = sfs_cel_eval(r->program, values, scratch, out, err);
 	if (rc != SFS_OK)
