@@ -397,8 +397,8 @@ static void what_contradicts_the_base_is_refused(void)
 	static const char *const texts[] = {
 		"routing_values: [us, eu]\n",
 		"routing_values: inferred\n",
-		"cel: region + ''\ncel_columns: {region: string}\n"
-		"routing_values: [eu, us]\n",
+		("cel: region + ''\ncel_columns: {region: string}\n"
+		 "routing_values: [eu, us]\n"),
 		"ranges: auto\n",
 		"sharding: hash\n",
 	};
