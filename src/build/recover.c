@@ -28,8 +28,9 @@ static bool match(void *arg, const struct sfs_snapshot_id *id)
 
 /*
  * The history lists a manifest whose run is "running" only if it is current
- * or an ancestor of what is: then the swap happened. It lists all of those
- * without a run record: where none could be written the chain alone tells.
+ * or an ancestor of what is: then the swap happened. What it does not list
+ * may be an ancestor all the same, behind a manifest that is gone; and it
+ * lists all of those without a run record: then the chain alone tells.
  */
 static enum sfs_rc find_swapped(struct sfs_engine *e, enum sfs_descent *out,
                                 const struct sfs_call *call,
@@ -37,13 +38,14 @@ static enum sfs_rc find_swapped(struct sfs_engine *e, enum sfs_descent *out,
 {
 	struct sfs_catalog *c = e->context.catalog;
 	struct search search = { .id = &e->swap_id };
-	enum sfs_rc rc;
+	enum sfs_rc rc = SFS_OK;
 
-	if (e->record_key[0] == '\0')
+	if (e->record_key[0] != '\0')
+		rc = c->ops->history(c, match, &search, call, err);
+	if (rc == SFS_OK && !search.found)
 		return sfs_history_descent(c, e->context.store, &e->swap_id,
 		                           out, call, err);
-	rc = c->ops->history(c, match, &search, call, err);
-	*out = search.found ? SFS_DESCENT_FOUND : SFS_DESCENT_NONE;
+	*out = SFS_DESCENT_FOUND;
 	return rc;
 }
 
@@ -115,6 +117,7 @@ static void leave_run(struct sfs_engine *e)
 		sfs_shard_release(&e->shards[i]);
 	sfs_lease_close(e->lease);
 	e->lease = NULL;
+	e->record_key[0] = '\0';
 	pthread_mutex_lock(&e->lock);
 	e->run_id[0] = '\0';
 	pthread_mutex_unlock(&e->lock);
