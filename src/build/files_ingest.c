@@ -286,6 +286,11 @@ enum sfs_rc sfs_files_open_ingest(struct sfs_files *f, uint64_t seq,
 			                 disk.text, O_RDONLY | O_CLOEXEC);
 		if (*fd_out < 0)
 			rc = sfs_err_sys(err, errno, "ingest/%s", node->name);
+		if (rc == SFS_E_NOT_FOUND) /* nobody will tell of that */
+			rc = sfs_err_set(err, SFS_E_IO,
+			                 "%s: the file was removed while it "
+			                 "was needed",
+			                 node->name);
 	}
 	pthread_mutex_unlock(&f->lock);
 	return rc;

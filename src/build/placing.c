@@ -79,7 +79,8 @@ static enum sfs_rc route(const struct sfs_engine *e, struct sfs_bytes key,
 		return sfs_err_set(err, rc, "ShardAssignmentError: %.400s",
 		                   why.msg);
 	}
-	*db_id = route.db_id;
+	if (rc == SFS_OK)
+		*db_id = route.db_id;
 	return rc;
 }
 

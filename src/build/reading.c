@@ -157,8 +157,7 @@ enum sfs_rc sfs_source_fetch(void *arg, uint64_t offset, void *to, size_t len,
 	size_t got;
 
 	if (len > SMALL_BYTES && s->large == 0)
-		s->large =
-			sfs_budget_take(s->engine->context.large, TIMES * len);
+		wait_for_large(s, TIMES * len);
 	while (len > 0 && rc == SFS_OK) {
 		rc = read_at(s, at, len, offset, &got, err);
 		at += got;

@@ -208,6 +208,17 @@ static void note_building(struct sfs_engine *e)
 	pthread_mutex_unlock(&e->lock);
 }
 
+/* What is read a second time may be void before its end, too. */
+static bool is_reset_due(struct sfs_engine *e)
+{
+	bool is_due;
+
+	pthread_mutex_lock(&e->lock);
+	is_due = e->needs_reset || e->has_next_config;
+	pthread_mutex_unlock(&e->lock);
+	return is_due;
+}
+
 static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
                                 const struct sfs_call *call,
                                 struct sfs_err *err)
@@ -220,11 +231,14 @@ static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
 	sfs_buf_reset(&e->problems);
 	e->problems_version = sfs_files_keys_version(e->files);
 	pthread_mutex_unlock(&e->lock);
-	rc = catch_up_all(e, is_final, call, err);
-	if (rc == SFS_OK)
-		rc = load_base(e, call, err);
-	if (rc == SFS_OK)
-		rc = sfs_engine_choose_placement(e, &num_dbs, call, err);
+	do {
+		rc = catch_up_all(e, is_final, call, err);
+		if (rc == SFS_OK)
+			rc = load_base(e, call, err);
+		if (rc == SFS_OK)
+			rc = sfs_engine_choose_placement(e, &num_dbs, call,
+			                                 err);
+	} while (rc == SFS_OK && is_reset_due(e));
 	if (rc == SFS_OK)
 		rc = make_shards(e, num_dbs, err);
 	if (rc == SFS_OK) {

@@ -252,6 +252,10 @@ enum sfs_rc sfs_engine_list_one(struct sfs_engine *e, uint64_t seq,
 		rc = sfs_err_set(err, SFS_E_NOT_FOUND,
 		                 "there is no ingest file %" PRIu64, seq);
 	sfs_ingest_files_release(&list);
+	/* newer facts may have been noted meanwhile: they are listed again */
+	pthread_mutex_lock(&e->lock);
+	e->needs_relist = true;
+	pthread_mutex_unlock(&e->lock);
 	return rc;
 }
 
