@@ -13,9 +13,20 @@
 #include <string.h>
 #include <sys/stat.h>
 
-struct sfs_children *sfs_children_new(void)
+struct sfs_children *sfs_children_new(struct sfs_fs *fs)
 {
-	return sfs_calloc(1, sizeof(struct sfs_children));
+	struct sfs_children *c = sfs_calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	pthread_mutex_lock(&fs->lock);
+	c->next = fs->open_children;
+	c->at = &fs->open_children;
+	if (c->next != NULL)
+		c->next->at = &c->next;
+	fs->open_children = c;
+	pthread_mutex_unlock(&fs->lock);
+	return c;
 }
 
 void sfs_children_reset(struct sfs_children *c)
@@ -23,13 +34,22 @@ void sfs_children_reset(struct sfs_children *c)
 	for (size_t i = 0; i < c->count; i++)
 		sfs_free(c->of[i].name);
 	sfs_free(c->of);
-	*c = (struct sfs_children){ 0 };
+	c->of = NULL;
+	c->count = 0;
+	c->cap = 0;
+	c->failed = false;
+	c->is_taken = false;
 }
 
-void sfs_children_free(struct sfs_children *c)
+void sfs_children_free(struct sfs_fs *fs, struct sfs_children *c)
 {
 	if (c == NULL)
 		return;
+	pthread_mutex_lock(&fs->lock);
+	*c->at = c->next;
+	if (c->next != NULL)
+		c->next->at = c->at;
+	pthread_mutex_unlock(&fs->lock);
 	sfs_children_reset(c);
 	sfs_free(c);
 }

@@ -49,6 +49,8 @@ void sfs_fs_free(struct sfs_fs *fs)
 {
 	if (fs == NULL)
 		return;
+	while (fs->open_children != NULL)
+		sfs_children_free(fs, fs->open_children);
 	sfs_staged_table_free(fs->staged);
 	sfs_links_free(fs->links);
 	sfs_cursors_free(fs->cursors);

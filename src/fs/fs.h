@@ -141,9 +141,12 @@ struct sfs_readdir {
 	struct sfs_children *children;
 };
 
-/* Names as they were when the listing began. */
-struct sfs_children *sfs_children_new(void) SFS_NODISCARD; /* NULL: memory */
-void sfs_children_free(struct sfs_children *c);            /* NULL is fine */
+/*
+ * Names as they were when the listing began. NULL: out of memory. Those of
+ * directories that are open when the mount ends go with the file system.
+ */
+struct sfs_children *sfs_children_new(struct sfs_fs *fs) SFS_NODISCARD;
+void sfs_children_free(struct sfs_fs *fs, struct sfs_children *c); /* or NULL */
 
 /* True if listing this directory needs them. */
 bool sfs_fs_has_children(uint64_t node);

@@ -41,9 +41,10 @@ struct sfs_fs {
 	struct sfs_links *links;
 	atomic_uint_fast64_t publishes[SFS_PUBLISH_RESULTS]; /* by -rc */
 	struct sfs_text_cache texts;
-	pthread_mutex_t lock;
-	char last_error[SFS_ERR_MSG_BYTES + 64]; /* protected by lock */
-	int64_t started_ns;                      /* immutable */
+	pthread_mutex_t lock; /* the next two */
+	char last_error[SFS_ERR_MSG_BYTES + 64];
+	struct sfs_children *open_children;
+	int64_t started_ns; /* immutable */
 	atomic_uint_fast64_t ops[SFS_OP_COUNT];
 	atomic_uint_fast64_t failures[SFS_OP_COUNT];
 	atomic_uint_fast64_t long_names;

@@ -150,6 +150,8 @@ struct sfs_children {
 	size_t cap;
 	bool failed; /* no memory */
 	bool is_taken;
+	struct sfs_children *next; /* of those that are open */
+	struct sfs_children **at;  /* what points to it */
 };
 void sfs_children_add(struct sfs_children *c, const char *name, mode_t type);
 void sfs_children_reset(struct sfs_children *c);

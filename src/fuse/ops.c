@@ -264,7 +264,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 
 	rc = sfs_fs_opendir(s->config.fs, ino, &err);
 	if (rc == SFS_OK && sfs_fs_has_children(ino)) {
-		children = sfs_children_new();
+		children = sfs_children_new(s->config.fs);
 		if (children == NULL)
 			rc = sfs_err_set(&err, SFS_E_NO_MEMORY,
 			                 "out of memory");
@@ -274,7 +274,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 	if (rc != SFS_OK)
 		fuse_reply_err(req, sfs_rc_errno(rc));
 	else if (fuse_reply_open(req, fi) != 0)
-		sfs_children_free(children);
+		sfs_children_free(s->config.fs, children);
 }
 
 static struct sfs_children *children_of(const struct fuse_file_info *fi)
@@ -286,7 +286,7 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino,
                           struct fuse_file_info *fi)
 {
 	(void)ino;
-	sfs_children_free(children_of(fi));
+	sfs_children_free(sfs_ops_session(req)->config.fs, children_of(fi));
 	fuse_reply_err(req, 0);
 }
 

@@ -67,9 +67,9 @@ static const char *list(uint64_t node)
 		                 .arg = names };
 
 	names[0] = '\0';
-	r.children = sfs_children_new();
+	r.children = sfs_children_new(w.fs);
 	IS_INT(sfs_fs_readdir(w.fs, &r, NULL, &w.err), SFS_OK);
-	sfs_children_free(r.children);
+	sfs_children_free(w.fs, r.children);
 	return names;
 }
 
