@@ -87,7 +87,9 @@ static void same(const struct parser_log *a, const struct parser_log *b,
 static struct parser_log log_of(enum sfs_ingest_format format)
 {
 	struct parser_log l = {
-		.config = { format, SFS_KEY_U64BE, VALUE_MAX },
+		.config = { .format = format,
+		            .encoding = SFS_KEY_U64BE,
+		            .value_max = VALUE_MAX },
 	};
 
 	return l;
