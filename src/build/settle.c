@@ -177,11 +177,22 @@ static uint32_t mark_stale(struct sfs_engine *e)
 	return stale;
 }
 
+/* What was read, or the list of what is to be read, is void. */
+static bool is_outdated(struct sfs_engine *e, bool counts_listing)
+{
+	bool is_due;
+
+	pthread_mutex_lock(&e->lock);
+	is_due = e->needs_reset || e->has_next_config ||
+	         (counts_listing && e->needs_relist);
+	pthread_mutex_unlock(&e->lock);
+	return is_due;
+}
+
 static enum sfs_rc catch_up_all(struct sfs_engine *e, bool is_final,
                                 const struct sfs_call *call,
                                 struct sfs_err *err)
 {
-	bool is_due;
 	enum sfs_rc rc;
 
 	do {
@@ -189,13 +200,9 @@ static enum sfs_rc catch_up_all(struct sfs_engine *e, bool is_final,
 		              : sfs_engine_refresh(e, err);
 		if (rc == SFS_OK)
 			rc = sfs_engine_catch_up(e, call, err);
-		pthread_mutex_lock(&e->lock);
-		is_due = e->needs_reset || e->has_next_config ||
-		         (is_final && e->needs_relist);
-		pthread_mutex_unlock(&e->lock);
 		if (rc == SFS_OK)
 			rc = sfs_engine_check(e, call, err);
-	} while (rc == SFS_OK && is_due);
+	} while (rc == SFS_OK && is_outdated(e, is_final));
 	return rc;
 }
 
@@ -206,17 +213,6 @@ static void note_building(struct sfs_engine *e)
 	e->is_building = true;
 	pthread_cond_broadcast(&e->changed);
 	pthread_mutex_unlock(&e->lock);
-}
-
-/* What is read a second time may be void before its end, too. */
-static bool is_reset_due(struct sfs_engine *e)
-{
-	bool is_due;
-
-	pthread_mutex_lock(&e->lock);
-	is_due = e->needs_reset || e->has_next_config;
-	pthread_mutex_unlock(&e->lock);
-	return is_due;
 }
 
 static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
@@ -238,7 +234,8 @@ static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
 		if (rc == SFS_OK)
 			rc = sfs_engine_choose_placement(e, &num_dbs, call,
 			                                 err);
-	} while (rc == SFS_OK && is_reset_due(e));
+		/* a second reading may be void before its end, too */
+	} while (rc == SFS_OK && is_outdated(e, false));
 	if (rc == SFS_OK)
 		rc = make_shards(e, num_dbs, err);
 	if (rc == SFS_OK) {
@@ -254,25 +251,14 @@ static enum sfs_rc prepare_once(struct sfs_engine *e, bool is_final,
 	return rc;
 }
 
-/* What was bad may be void already: a file that is written anew. */
-static bool is_outdated(struct sfs_engine *e)
-{
-	bool is_due;
-
-	pthread_mutex_lock(&e->lock);
-	is_due = e->needs_relist || e->needs_reset || e->has_next_config;
-	pthread_mutex_unlock(&e->lock);
-	return is_due;
-}
-
 enum sfs_rc sfs_engine_prepare(struct sfs_engine *e, bool is_final,
                                const struct sfs_call *call, struct sfs_err *err)
 {
 	enum sfs_rc rc;
 
-	do
+	do /* what was bad may be void already: a file that is written anew */
 		rc = prepare_once(e, is_final, call, err);
-	while (rc == SFS_E_CORRUPT && is_outdated(e) &&
+	while (rc == SFS_E_CORRUPT && is_outdated(e, true) &&
 	       sfs_engine_check(e, call, NULL) == SFS_OK);
 	return rc;
 }

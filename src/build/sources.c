@@ -411,24 +411,19 @@ static void spill_rest(struct sfs_engine *e)
 	pthread_mutex_unlock(&e->lock);
 }
 
-/* A file that was cut or removed while it was read is no fault. */
 static enum sfs_rc fault_of(struct sfs_engine *e, struct sfs_err *err)
 {
-	struct sfs_err fault = { 0 };
-	bool is_gone;
+	struct sfs_err fault;
 
 	pthread_mutex_lock(&e->lock);
+	fault = e->fault;
 	for (struct sfs_source *s = e->sources; fault.rc == SFS_OK && s != NULL;
 	     s = s->next)
 		fault = s->fault;
-	is_gone = fault.rc == SFS_E_NOT_FOUND || fault.rc == SFS_E_STALE;
-	if (e->fault.rc != SFS_OK)
-		fault = e->fault;
 	if (fault.rc != SFS_OK)
 		e->needs_reset = true; /* the next try begins again */
-	is_gone = is_gone && e->fault.rc == SFS_OK;
 	pthread_mutex_unlock(&e->lock);
-	if (fault.rc == SFS_OK || is_gone)
+	if (fault.rc == SFS_OK)
 		return SFS_OK;
 	return sfs_err_set(err, fault.rc, "%s", fault.msg);
 }
