@@ -168,14 +168,6 @@ enum sfs_rc sfs_placement_new_bounds(enum sfs_key_encoding encoding,
 	return rc;
 }
 
-static bool is_below(struct sfs_bytes key, struct sfs_bytes bound)
-{
-	size_t common = key.len < bound.len ? key.len : bound.len;
-	int order = common > 0 ? memcmp(key.data, bound.data, common) : 0;
-
-	return order < 0 || (order == 0 && key.len < bound.len);
-}
-
 uint32_t sfs_placement_range(const struct sfs_placement *p,
                              struct sfs_bytes key)
 {
@@ -185,7 +177,7 @@ uint32_t sfs_placement_range(const struct sfs_placement *p,
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (is_below(key, p->bounds[middle]))
+		if (sfs_bytes_compare(key, p->bounds[middle]) < 0)
 			high = middle;
 		else
 			low = middle + 1;

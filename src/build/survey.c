@@ -343,10 +343,9 @@ static int by_key(const void *a, const void *b)
 {
 	const struct sample_key *x = a;
 	const struct sample_key *y = b;
-	size_t len = x->len < y->len ? x->len : y->len;
-	int order = len > 0 ? memcmp(x->data, y->data, len) : 0;
 
-	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
+	return sfs_bytes_compare((struct sfs_bytes){ x->data, x->len },
+	                         (struct sfs_bytes){ y->data, y->len });
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "format/btree_internal.h"
 
 #include "base/alloc.h"
+#include "format/keys.h"
 
 #include <string.h>
 
@@ -107,14 +108,6 @@ static enum sfs_rc value_read(struct multi_get *m,
 	                           cell->value_len);
 }
 
-static bool is_sorted(struct sfs_bytes a, struct sfs_bytes b)
-{
-	size_t len = a.len < b.len ? a.len : b.len;
-	int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-
-	return order != 0 ? order < 0 : a.len <= b.len;
-}
-
 static enum sfs_rc get_all(struct multi_get *m, const struct sfs_bytes *keys,
                            size_t count, sfs_multi_get_fn *fn, void *arg)
 {
@@ -124,7 +117,7 @@ static enum sfs_rc get_all(struct multi_get *m, const struct sfs_bytes *keys,
 	size_t i;
 
 	for (i = 0; rc == SFS_OK && i < count; i++) {
-		if (i > 0 && !is_sorted(keys[i - 1], keys[i]))
+		if (i > 0 && sfs_bytes_compare(keys[i - 1], keys[i]) > 0)
 			return sfs_err_set(m->op.err, SFS_E_INVALID,
 			                   "%s: keys to get are not sorted",
 			                   m->op.t->name);

@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "format/btree.h"
 #include "format/btree_layout.h"
+#include "format/keys.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -465,12 +466,7 @@ static inline enum sfs_rc cell_write(struct sfs_btree_writer *w,
 static inline bool is_next(const struct sfs_btree_writer *w,
                            struct sfs_bytes key)
 {
-	struct sfs_bytes last = w->last_key;
-	size_t len = last.len < key.len ? last.len : key.len;
-	int order = len > 0 ? memcmp(last.data, key.data, len) : 0;
-
-	return w->m.rows == 0 || order < 0 ||
-	       (order == 0 && last.len < key.len);
+	return w->m.rows == 0 || sfs_bytes_compare(w->last_key, key) < 0;
 }
 
 enum sfs_rc sfs_btree_writer_add(struct sfs_btree_writer *w,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * Keys in their three forms: the file name that a user sees, the lookup
@@ -70,5 +71,14 @@ enum sfs_rc sfs_key_to_name(enum sfs_key_encoding encoding,
  */
 struct sfs_bytes sfs_key_canonical(enum sfs_key_encoding encoding,
                                    struct sfs_bytes key, uint8_t buf[8]);
+
+/* The order of lookup bytes, in shards and wherever keys are sorted. */
+static inline int sfs_bytes_compare(struct sfs_bytes a, struct sfs_bytes b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+	int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
+
+	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
 
 #endif

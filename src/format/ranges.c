@@ -34,14 +34,6 @@ static bool is_key(enum sfs_key_encoding encoding, struct sfs_bytes bound)
 	       SFS_E_CORRUPT;
 }
 
-static bool is_ascending(struct sfs_bytes a, struct sfs_bytes b)
-{
-	size_t len = a.len < b.len ? a.len : b.len;
-	int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-
-	return order < 0 || (order == 0 && a.len < b.len);
-}
-
 static enum sfs_rc check_bounds(enum sfs_key_encoding encoding,
                                 const struct sfs_bytes *bounds, size_t count,
                                 struct sfs_err *err)
@@ -58,7 +50,7 @@ static enum sfs_rc check_bounds(enum sfs_key_encoding encoding,
 			return sfs_err_set(err, SFS_E_INVALID,
 			                   "bound %zu is no %s key", i + 1,
 			                   sfs_key_encoding_text(encoding));
-		if (i > 0 && !is_ascending(bounds[i - 1], bounds[i]))
+		if (i > 0 && sfs_bytes_compare(bounds[i - 1], bounds[i]) >= 0)
 			return sfs_err_set(err, SFS_E_INVALID,
 			                   "bound %zu is not above the one "
 			                   "before it",

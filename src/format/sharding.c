@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/json.h"
+#include "format/keys.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -228,19 +229,17 @@ enum sfs_rc sfs_sharding_add_token(struct sfs_sharding *s,
 	return SFS_OK;
 }
 
-static int compare_texts(struct sfs_cel_text a, struct sfs_cel_text b)
+static struct sfs_bytes bytes_of(const struct sfs_cel_value *token)
 {
-	size_t len = a.len < b.len ? a.len : b.len;
-	int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-
-	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+	return (struct sfs_bytes){ (const uint8_t *)token->as.text.data,
+		                   token->as.text.len };
 }
 
 int sfs_token_compare(const struct sfs_cel_value *a,
                       const struct sfs_cel_value *b)
 {
 	if (is_text_kind(a->kind))
-		return compare_texts(a->as.text, b->as.text);
+		return sfs_bytes_compare(bytes_of(a), bytes_of(b));
 	if (a->kind != b->kind) /* a UINT is above every INT */
 		return a->kind == SFS_CEL_UINT ? 1 : -1;
 	if (a->kind == SFS_CEL_UINT)

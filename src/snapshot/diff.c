@@ -203,15 +203,9 @@ static void close_side(struct side *side)
 /* Below 0: the pair of "from" comes first; a side at its end comes last. */
 static int order_of(const struct diff *d)
 {
-	struct sfs_bytes a = d->from.key;
-	struct sfs_bytes b = d->to.key;
-	size_t len = a.len < b.len ? a.len : b.len;
-	int order;
-
 	if (!d->from.has_pair || !d->to.has_pair)
 		return d->from.has_pair ? -1 : 1;
-	order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-	return order != 0 ? order : a.len < b.len ? -1 : a.len > b.len;
+	return sfs_bytes_compare(d->from.key, d->to.key);
 }
 
 static enum sfs_rc merge_step(struct diff *d)

@@ -23,17 +23,9 @@ struct sfs_snapshot_merge {
 	bool is_again;  /* and is to be given once more */
 };
 
-static int compare_keys(struct sfs_bytes a, struct sfs_bytes b)
-{
-	size_t len = a.len < b.len ? a.len : b.len;
-	int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-
-	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static bool is_before(const struct run *a, const struct run *b)
 {
-	int order = compare_keys(a->pair.key, b->pair.key);
+	int order = sfs_bytes_compare(a->pair.key, b->pair.key);
 
 	return order != 0 ? order < 0 : a->pair.db_id < b->pair.db_id;
 }
@@ -89,8 +81,8 @@ static bool is_shared(const struct sfs_snapshot_merge *m)
 {
 	size_t other = second(m);
 
-	return other > 0 &&
-	       compare_keys(m->heap[0].pair.key, m->heap[other].pair.key) == 0;
+	return other > 0 && sfs_bytes_compare(m->heap[0].pair.key,
+	                                      m->heap[other].pair.key) == 0;
 }
 
 static enum sfs_rc step(struct sfs_snapshot_merge *m,

@@ -60,17 +60,10 @@ static int by_key(const void *a, const void *b, void *arg)
 	const struct item *x = a;
 	const struct item *y = b;
 	const struct sfs_bytes *keys = arg;
-	struct sfs_bytes k = keys[x->index];
-	struct sfs_bytes l = keys[y->index];
-	size_t len = k.len < l.len ? k.len : l.len;
-	int order;
 
 	if (x->head != y->head)
 		return x->head < y->head ? -1 : 1;
-	order = len > 0 ? memcmp(k.data, l.data, len) : 0;
-	if (order != 0)
-		return order;
-	return k.len < l.len ? -1 : k.len > l.len;
+	return sfs_bytes_compare(keys[x->index], keys[y->index]);
 }
 
 /* By head, one byte after the other; bytes that are all equal are skipped. */

@@ -172,15 +172,6 @@ static enum sfs_rc read_object(struct shard *s, struct sfs_err *err)
 	return rc;
 }
 
-static int compare(const uint8_t *a, size_t a_len, const uint8_t *b,
-                   size_t b_len)
-{
-	size_t len = a_len < b_len ? a_len : b_len;
-	int order = len > 0 ? memcmp(a, b, len) : 0;
-
-	return order != 0 ? order : a_len < b_len ? -1 : a_len > b_len;
-}
-
 static enum sfs_rc keep_key(struct shard *s, struct sfs_bytes key,
                             struct sfs_err *err)
 {
@@ -246,8 +237,11 @@ static bool is_key(enum sfs_key_encoding encoding, struct sfs_bytes key,
 			          (uint64_t)t.integer == number;
 		else
 			is_same = t.type == SFS_JSON_STRING &&
-			          compare((const uint8_t *)t.text, t.len,
-			                  key.data, key.len) == 0;
+			          sfs_bytes_compare(
+					  (struct sfs_bytes){
+						  (const uint8_t *)t.text,
+						  t.len },
+					  key) == 0;
 	}
 	sfs_json_reader_release(&r);
 	return is_same;
@@ -336,12 +330,13 @@ static enum sfs_rc take_pair(struct shard *s, struct sfs_bytes key,
                              const struct sfs_pair_info *info,
                              struct sfs_err *err)
 {
+	const struct sfs_bytes last = { s->last, s->last_len };
 	char name[KEY_SHOWN_BYTES];
 	enum sfs_rc rc = SFS_OK;
 
 	if (s->facts.rows == 0) {
 		check_end(s, key, s->row->min_key, "least");
-	} else if (compare(s->last, s->last_len, key.data, key.len) >= 0) {
+	} else if (sfs_bytes_compare(last, key) >= 0) {
 		name_of(s, key, name);
 		tell(s, ORDER, "key %s is not behind the one before it", name);
 	}
